@@ -1,0 +1,24 @@
+// What the parts of the scheduler share about callbacks and errors.
+#pragma once
+
+#include <exception>
+
+namespace remuda::detail {
+
+/// A task that runs on top of a callback (because the callback waits for it) runs its own callbacks itself, before it
+/// counts as finished, instead of leaving them to the callback below it.
+class fresh_dispatch {
+ public:
+  fresh_dispatch();
+  ~fresh_dispatch();
+  fresh_dispatch(const fresh_dispatch&) = delete;
+  fresh_dispatch& operator=(const fresh_dispatch&) = delete;
+
+ private:
+  void* outer_;
+};
+
+/// The default error hook: one line on stderr.
+void print_error(const std::exception_ptr& error) noexcept;
+
+}  // namespace remuda::detail

@@ -1,0 +1,160 @@
+// A task that blocks: its seat goes to a spare thread, so that the CPU and the queue are not blocked with it.
+//
+// The thread that blocked runs the rest of its task without a seat, as a guest, and becomes a spare itself when the task
+// has ended. Spares are kept for the next time, up to a bound. Beyond the bound a task blocks in its seat: tasks that
+// wait for tasks still finish, since whoever waits for an unstarted task runs it, but a promise that only a queued task
+// will fulfil may then wait for ever.
+#include <pthread.h>
+
+#include <algorithm>
+#include <string>
+
+#include "runtime/lockfree/slab.hpp"
+#include "runtime/sched/dispatch.hpp"
+#include "runtime/sched/pool_core.hpp"
+#include "runtime/sched/wait.hpp"
+
+namespace remuda::detail {
+namespace {
+
+constexpr std::size_t most_spares = 256;
+
+/// Outside threads that run a task of this pool.
+constinit thread_local const pool_core* guest_of = nullptr;
+
+std::size_t default_stack_size() {
+  static const std::size_t size = [] {
+    pthread_attr_t attributes;
+    std::size_t bytes = 0;
+    if (pthread_attr_init(&attributes) != 0) return bytes;
+    pthread_attr_getstacksize(&attributes, &bytes);
+    pthread_attr_destroy(&attributes);
+    return bytes;
+  }();
+  return size;
+}
+
+}  // namespace
+
+constinit thread_local pool_thread* this_thread = nullptr;
+
+bool pool_core::inside() const {
+  return (this_thread != nullptr && this_thread->core == this) || guest_of == this;
+}
+
+bool pool_core::may_nest(const pool_thread& me) const {
+  const auto used = static_cast<std::size_t>(me.stack_base - static_cast<const char*>(__builtin_frame_address(0)));
+  // Past a comfortable depth a fresh stack, a spare's, is better; where there is none, nearly all of this one.
+  constexpr std::size_t comfortable = std::size_t{1} << 20;
+  if (used < std::min(comfortable, default_stack_size() / 2)) return true;
+  return spares_used_up_.load(std_sync::relaxed) && used < default_stack_size() / 4 * 3;  // relaxed: a hint
+}
+
+void pool_core::take_seat(pool_thread& me, seat* s) {
+  me.seat = s;
+  os::set_thread_name(options_.name + "/" + std::to_string(s->index));
+  if (s->cpu >= 0) os::pin_to_cpu(static_cast<unsigned>(s->cpu));  // if the system says no, it runs unpinned
+  if (!std::exchange(me.started, true) && options_.on_start) first_turn(me);
+}
+
+/// Calls on_start. The constructor of the pool waits for the workers'; a spare that comes later can only report an error.
+void pool_core::first_turn(pool_thread& me) {
+  std::exception_ptr error;
+  try {
+    options_.on_start(me.seat->index);
+  } catch (...) {
+    error = std::current_exception();
+  }
+  std::unique_lock lock(mutex_);
+  if (starting_ == 0) {
+    lock.unlock();
+    if (error != nullptr) report(error);
+    return;
+  }
+  --starting_;
+  if (start_error_ == nullptr) start_error_ = error;
+  changed_.notify_all();
+}
+
+void pool_core::hand_off(pool_thread& me) {
+  if (me.seat == nullptr) return;
+  pool_thread* const spare = find_spare();
+  if (spare == nullptr) return;
+  enter_guest();
+  me.guest = true;
+  spare->handed = std::exchange(me.seat, nullptr);
+  if (spare->handed->cpu >= 0) os::set_affinity(mask_);
+  spare->mailbox.unpark();
+}
+
+pool_thread* pool_core::find_spare() {
+  const std::lock_guard lock(mutex_);
+  if (!spares_.empty()) {
+    pool_thread* const spare = spares_.back();
+    spares_.pop_back();
+    return spare;
+  }
+  if (spare_threads_ == most_spares) {
+    spares_used_up_.store(true, std_sync::relaxed);
+    return nullptr;
+  }
+  try {
+    start_thread(nullptr);
+  } catch (...) {  // no more threads or memory: the task blocks in its seat
+    spares_used_up_.store(true, std_sync::relaxed);
+    return nullptr;
+  }
+  ++spare_threads_;
+  members_.back()->reserved = true;
+  return members_.back().get();
+}
+
+/// False when the pool has ended.
+bool pool_core::wait_as_spare(pool_thread& me) {
+  flush_remote_frees();
+  {
+    const std::lock_guard lock(mutex_);
+    if (!std::exchange(me.reserved, false)) {
+      if (terminated_.load(std_sync::relaxed) != 0) return false;  // relaxed: under the mutex
+      spares_.push_back(&me);
+      spares_used_up_.store(false, std_sync::relaxed);
+    }
+  }
+  me.mailbox.park();
+  seat* const s = std::exchange(me.handed, nullptr);
+  if (s != nullptr) take_seat(me, s);
+  return s != nullptr;
+}
+
+void pool_core::leave_guest() {
+  // seq_cst: against close(), whose caller looks for guests after it; we look for it after we have left
+  if (guests_.fetch_sub(1, std_sync::seq_cst) % one_entry == 1 && idle_.closing(idle_.look())) wake_for_check();
+}
+
+bool pool_core::run_as_guest(state* task) {
+  enter_guest();  // before the claim, so that a shutdown that finds the task started waits for it
+  const bool mine = task->word.try_start();
+  if (mine) {
+    const pool_core* const outer = std::exchange(guest_of, this);
+    run_claimed(task);
+    guest_of = outer;
+  }
+  leave_guest();
+  return mine;
+}
+
+void give_up_seat() {
+  if (this_thread != nullptr) this_thread->core->hand_off(*this_thread);
+}
+
+blocking_region::blocking_region() { give_up_seat(); }
+
+unpinned_region::unpinned_region() {
+  if (this_thread != nullptr && this_thread->seat != nullptr) os::set_affinity(this_thread->core->mask());
+}
+unpinned_region::~unpinned_region() {
+  if (this_thread == nullptr || this_thread->seat == nullptr) return;
+  if (const int cpu = this_thread->seat->cpu; cpu >= 0) os::pin_to_cpu(static_cast<unsigned>(cpu));
+}
+
+}  // namespace remuda::detail

@@ -1,0 +1,289 @@
+// A pool's start, the way of a task into it, and its end.
+#include "runtime/sched/pool_core.hpp"
+
+#include <algorithm>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+
+#include "remuda/error.hpp"
+#include "remuda/topology.hpp"
+#include "runtime/sched/delay.hpp"
+#include "runtime/sched/dispatch.hpp"
+#include "runtime/sched/wait.hpp"
+#include "runtime/topo/detect.hpp"
+
+namespace remuda::detail {
+namespace {
+
+/// Ends a task that no queue took.
+void reject(state* task) {
+  cancel(task);
+  release_reference(task);
+}
+
+[[noreturn]] void throw_shutdown() { throw shutdown_error("the pool was shut down: it takes no more tasks"); }
+
+/// A pool that is made inside a task starts from the CPUs that its worker's pool started from, not from the one CPU that
+/// the worker is pinned to.
+os::cpu_mask inherited_mask() {
+  if (this_thread != nullptr) return this_thread->core->mask();
+  os::cpu_mask mask;
+  os::get_affinity(mask);
+  return mask;
+}
+
+topology machine_for(const os::cpu_mask& mask) { return mask.empty() ? detect_topology() : topo::detect_topology(mask); }
+
+unsigned checked_workers(const thread_pool_options& options, const topology& machine) {
+  const unsigned workers = options.workers.value_or(machine.usable());
+  if (workers == 0) throw std::invalid_argument("thread_pool: 0 workers; a pool needs at least 1");
+  if (workers > thread_pool::max_workers) {
+    throw std::invalid_argument("thread_pool: " + std::to_string(workers) + " workers; at most " +
+                                std::to_string(thread_pool::max_workers) + " are supported");
+  }
+  return workers;
+}
+
+nanoseconds spin_of(wait_policy policy) {
+  switch (policy) {
+    case wait_policy::efficient:
+      return never_spin;
+    case wait_policy::busy_poll:
+      return always_spin;
+    default:
+      return balanced_spin;
+  }
+}
+
+}  // namespace
+
+pool_core::pool_core(thread_pool_options options)
+    : pool_core(std::move(options), inherited_mask()) {}
+
+pool_core::pool_core(thread_pool_options options, os::cpu_mask mask)
+    : pool_core(std::move(options), mask, machine_for(mask)) {}
+
+pool_core::pool_core(thread_pool_options options, os::cpu_mask mask, const topology& machine)
+    : options_(std::move(options)),
+      id_(pool_registry::new_id()),
+      mask_(std::move(mask)),
+      placement_(machine, checked_workers(options_, machine)),
+      // More spinning threads than that only take the CPU from the one that makes what they wait for.
+      searchers_(options_.policy == wait_policy::busy_poll ? placement_.workers() : std::max(1U, placement_.workers() / 2)),
+      idle_(placement_.workers()) {
+  seats_.reserve(placement_.workers());
+  for (unsigned i = 0; i < placement_.workers(); ++i) {
+    const int cpu = options_.pin ? static_cast<int>(placement_.cpu_of(i).os_index) : -1;
+    seats_.push_back(std::make_unique<seat>(i, cpu, outside_.make_consumer(), spin_of(options_.policy)));
+  }
+}
+
+pool_core::~pool_core() = default;
+
+void pool_core::start() {
+  try {
+    const std::lock_guard lock(mutex_);
+    members_.reserve(seats_.size());
+    threads_.reserve(seats_.size());
+    starting_ = options_.on_start ? seats_.size() : 0;
+    for (const auto& s : seats_) start_thread(s.get());
+  } catch (const std::system_error& e) {
+    const std::size_t started = threads_.size();
+    stop_started();
+    throw std::system_error(e.code(), "thread_pool: only " + std::to_string(started) + " of " +
+                                          std::to_string(seats_.size()) +
+                                          " workers could be started; look at the limits on threads (ulimit -u, the "
+                                          "cgroup's pids.max) and on memory, or ask for fewer workers");
+  } catch (...) {
+    stop_started();
+    throw;
+  }
+  if (options_.on_start) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return starting_ == 0; });
+    if (start_error_ != nullptr) {
+      lock.unlock();
+      stop_started();
+      std::rethrow_exception(start_error_);
+    }
+  }
+  pool_registry::add(shared_from_this());
+}
+
+/// REQUIRES: the mutex is held. Strong guarantee.
+void pool_core::start_thread(seat* s) {
+  auto& me = *members_.emplace_back(std::make_unique<pool_thread>());
+  me.core = this;
+  me.seat = s;
+  try {
+    threads_.emplace_back([self = shared_from_this(), &me] { self->run_thread(me); });
+  } catch (...) {
+    members_.pop_back();
+    throw;
+  }
+  if (detached_) threads_.back().detach();
+}
+
+/// Ends those workers that were started before the start failed. They have had no work.
+void pool_core::stop_started() {
+  idle_.close();
+  {
+    const std::lock_guard lock(mutex_);
+    terminated_.store(1, std_sync::release);
+  }
+  for (const auto& s : seats_) s->sleep.unpark();
+  join_all();
+}
+
+void pool_core::schedule(state* task) {
+  if (pool_registry::forked_since(id_)) {
+    reject(task);
+    throw broken_pool_error(
+        "this process was forked from the one that made the pool: its workers are not here; make a pool after the fork");
+  }
+  static constinit thread_local std::uint32_t submits = 0;
+  task->submitted_at = delay_stamp(submits);
+  if (options_.max_pending != 0 && !admit(task)) return;
+  pool_thread* const me = this_thread;
+  if (me == nullptr || me->core != this || me->seat == nullptr) return schedule_outside(task);
+  try {
+    me->seat->deque.push(task);
+  } catch (...) {
+    if (options_.max_pending != 0) left_queue();
+    reject(task);
+    throw;
+  }
+  if (idle_.wake_wanted(idle_.look())) wake_one(me->seat);
+}
+
+void pool_core::schedule_outside(state* task) {
+  // Tasks that run may still submit while the pool shuts down: the pool does not end before they do.
+  const bool of_the_pool = inside();
+  const bool closed = !of_the_pool && idle_.closing(idle_.look());
+  try {
+    if (closed) throw_shutdown();
+    outside_.push(task);
+  } catch (...) {
+    if (options_.max_pending != 0) left_queue();
+    reject(task);
+    throw;
+  }
+  // The task may have run and be gone from here on.
+  std_sync::full_fence();  // after the push, whose stores are not ours to order; pairs with the one in sleep()
+  const auto word = idle_.look();
+  if (idle_.closing(word) && !of_the_pool) return schedule_late(task);
+  if (idle_.wake_wanted(word)) wake_one(nullptr);
+}
+
+/// A shutdown has come between the first look and the push: either a worker will still find the task, or it has to come
+/// out of the queue again. `task` is only compared, for it may be gone.
+void pool_core::schedule_late(state* task) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (terminated_.load(std_sync::relaxed) == 0) return wake_for_check();  // relaxed: under the mutex
+    // What is in the queue now came too late, be it this task or one of another submitter on its way here.
+    for (state* late = nullptr; outside_.take(&late, 1) == 1;) refused_.push_back(late);
+    const auto at = std::find(refused_.begin(), refused_.end(), task);
+    if (at == refused_.end()) return;  // it was run before the end
+    refused_.erase(at);
+  }
+  reject(task);
+  throw_shutdown();
+}
+
+/// Bounded mode: true when the task may be queued; false when it was run here; throws when it is refused.
+bool pool_core::admit(state* task) {
+  const auto enter = [this] {
+    std::uint64_t n = queued_.load(std_sync::relaxed);  // relaxed, here and below: it only counts
+    while (n < options_.max_pending) {
+      if (queued_.compare_exchange_weak(n, n + 1, std_sync::relaxed, std_sync::relaxed)) return true;
+    }
+    return false;
+  };
+  const auto closed = [this] { return !inside() && idle_.closing(idle_.look()); };
+  if (enter()) return true;
+  if (options_.full == when_full::fail) {
+    reject(task);
+    throw pool_full_error("the pool has " + std::to_string(options_.max_pending) + " tasks queued, its bound");
+  }
+  if (options_.full == when_full::block && !inside()) {
+    give_up_seat();  // of another pool
+    std::unique_lock lock(mutex_);
+    bool entered = false;
+    changed_.wait(lock, [&] { return closed() || (entered = enter()); });
+    if (entered) return true;
+  }
+  if (closed()) {
+    reject(task);
+    throw_shutdown();
+  }
+  // A task of this pool runs as one of the pool's; another thread as a guest.
+  if (this_thread != nullptr && this_thread->core == this) {
+    if (task->word.try_start()) run_claimed(task);
+  } else {
+    run_as_guest(task);
+  }
+  if (task->ops->detached && task->word.current() == status::error) {
+    report(static_cast<value_state<void>*>(task)->error);
+  }
+  release_reference(task);
+  return false;
+}
+
+void pool_core::left_queue() {
+  if (queued_.fetch_sub(1, std_sync::relaxed) != options_.max_pending) return;
+  { const std::lock_guard lock(mutex_); }  // a submitter that has found it full is asleep now
+  changed_.notify_all();
+}
+
+void pool_core::shutdown(shutdown_mode mode) {
+  if (pool_registry::forked_since(id_)) return;  // the workers are the parent's
+  if (mode == shutdown_mode::cancel_pending) cancel_pending_.store(true, std_sync::relaxed);
+  const auto word = idle_.close();
+  { const std::lock_guard lock(mutex_); }  // a submitter that waits for room is asleep, or sees close()
+  changed_.notify_all();
+  if (idle_.all_sleep(word)) wake_for_check();
+  if (inside()) return;
+  wait_for_change(terminated_, 0, {});
+  join_all();
+}
+
+void pool_core::abandon() {
+  if (!inside()) {
+    shutdown(shutdown_mode::wait);
+  } else {
+    {
+      const std::lock_guard lock(mutex_);
+      detached_ = true;
+      for (auto& t : threads_) {
+        if (t.joinable()) t.detach();
+      }
+    }
+    shutdown(shutdown_mode::wait);
+  }
+  pool_registry::remove(id_);
+}
+
+void pool_core::join_all() {
+  const std::lock_guard joining(joining_);  // a second caller waits for the first
+  std::vector<std::thread> threads;
+  {
+    const std::lock_guard lock(mutex_);
+    if (detached_) return;
+    threads.swap(threads_);
+  }
+  for (auto& t : threads) t.join();
+}
+
+void pool_core::report(std::exception_ptr error) noexcept {
+  if (!options_.on_error) return print_error(error);
+  try {
+    options_.on_error(std::move(error));
+  } catch (...) {
+    print_error(std::current_exception());
+  }
+}
+
+}  // namespace remuda::detail

@@ -1,0 +1,149 @@
+// The inside of a thread pool. Its parts, in the order in which a task meets them:
+//   pool_core.cpp  start, schedule, stop         worker.cpp  find work, run it, go to sleep
+//   wake.cpp       wake a sleeper, end the pool  handoff.cpp a task blocks: its seat goes to a spare thread
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "remuda/thread_pool.hpp"
+#include "runtime/lockfree/idle_set.hpp"
+#include "runtime/os/affinity.hpp"
+#include "runtime/sched/outside_queue.hpp"
+#include "runtime/sched/seat.hpp"
+#include "runtime/topo/placement.hpp"
+
+namespace remuda::detail {
+
+/// One thread of a pool. Without a seat it is a spare that sleeps, or a guest: it runs the rest of a task that blocked.
+struct pool_thread {
+  pool_core* core = nullptr;
+  detail::seat* seat = nullptr;
+  bool guest = false;     // counted in guests_ until its task ends
+  bool reserved = false;  // a spare that was started for a seat which is on its way
+  bool started = false;   // on_start has been called
+  const char* stack_base = nullptr;
+  parker mailbox;                 // a spare waits here for a seat, or for the end (null seat)
+  detail::seat* handed = nullptr; // written before the mailbox gets its token
+};
+
+/// The pool thread that runs this code; null on all other threads.
+extern constinit thread_local pool_thread* this_thread;
+
+class pool_core : public std::enable_shared_from_this<pool_core> {
+ public:
+  explicit pool_core(thread_pool_options options);
+  ~pool_core();
+  pool_core(const pool_core&) = delete;
+  pool_core& operator=(const pool_core&) = delete;
+
+  /// Starts the workers; see thread_pool's constructor for what it throws.
+  void start();
+  std::uint64_t id() const { return id_; }
+  unsigned size() const { return static_cast<unsigned>(seats_.size()); }
+  pool_stats stats() const;
+
+  /// Takes over one reference, also when it throws.
+  void schedule(state* task);
+  void shutdown(shutdown_mode mode);
+  /// The end of the pool object: shutdown, or, where that cannot wait, leaving the end to the workers.
+  void abandon();
+
+  /// Runs a task that the calling thread, one of the pool's, has claimed with try_start, and publishes its outcome.
+  void run_claimed(state* task);
+  /// The same on any thread: claims it first, and makes a shutdown wait for it. False when it was started before.
+  bool run_as_guest(state* task);
+  /// Whether there is stack enough to run the task that is waited for on top of this one.
+  bool may_nest(const pool_thread& me) const;
+  /// Before this pool thread blocks: gives its seat to a spare thread. Nothing when it has none to give.
+  void hand_off(pool_thread& me);
+
+  /// The thread runs a task of this pool: it belongs to it, or is a guest from outside.
+  bool inside() const;
+  void report(std::exception_ptr error) noexcept;
+  const os::cpu_mask& mask() const { return mask_; }
+
+ private:
+  pool_core(thread_pool_options options, os::cpu_mask mask);
+  pool_core(thread_pool_options options, os::cpu_mask mask, const topology& machine);
+
+  // worker.cpp
+  void run_thread(pool_thread& me);
+  state* next(seat& s);
+  state* poll(seat& s, std::size_t most);
+  state* take_outside(seat& s, std::size_t most);
+  state* steal(seat& s);
+  state* search(seat& s);
+  bool sleep(seat& s, bool searching);
+  bool work_visible() const;
+  void execute(seat& s, state* task);
+
+  // pool_core.cpp
+  void start_thread(seat* s);
+  void stop_started();
+  void schedule_outside(state* task);
+  void schedule_late(state* task);
+  bool admit(state* task);
+  void left_queue();
+  void join_all();
+
+  // wake.cpp
+  void wake_one(const seat* near);
+  void wake_for_check();
+  bool try_terminate();
+  void wake_next_to_end(const seat* s);
+
+  void first_turn(pool_thread& me);
+
+  // handoff.cpp
+  void take_seat(pool_thread& me, seat* s);
+  bool wait_as_spare(pool_thread& me);
+  pool_thread* find_spare();
+  void enter_guest() { guests_.fetch_add(one_entry + 1, std_sync::seq_cst); }
+  void leave_guest();
+
+  const thread_pool_options options_;
+  const std::uint64_t id_;
+  os::cpu_mask mask_;  // of the thread that made the pool
+  topo::placement placement_;
+  unsigned searchers_;  // how many may spin at a time
+  outside_queue outside_;
+  std::vector<std::unique_ptr<seat>> seats_;
+  idle_set<std_sync> idle_;
+  static constexpr std::uint64_t one_entry = std::uint64_t{1} << 32;
+  alignas(cache_line) atomic<std::uint64_t> guests_{0};  // how many are there, and above that how many ever came
+  atomic<std::uint32_t> terminated_{0};  // also a futex: shutdown waits on it
+  atomic<bool> cancel_pending_{false};
+  atomic<bool> spares_used_up_{false};
+  alignas(cache_line) atomic<std::uint64_t> queued_{0};  // bounded mode only
+
+  mutable std::mutex mutex_;  // all below
+  std::condition_variable changed_;
+  std::vector<std::unique_ptr<pool_thread>> members_;
+  std::vector<std::thread> threads_;
+  std::vector<pool_thread*> spares_;
+  std::vector<state*> refused_;  // found in the queue after the end; their submitters look for them here
+  std::size_t spare_threads_ = 0;
+  std::size_t starting_ = 0;
+  std::exception_ptr start_error_;
+  std::mutex joining_;
+  bool detached_ = false;
+};
+
+/// Ids name pools for ever: home ids in futures outlive their pool. Also tells whether this process is a fork()ed child
+/// of the one that made the pool.
+namespace pool_registry {
+std::uint64_t new_id();
+void add(const std::shared_ptr<pool_core>& core);
+void remove(std::uint64_t id);
+std::shared_ptr<pool_core> find(std::uint64_t id);
+bool forked_since(std::uint64_t id);
+}  // namespace pool_registry
+
+}  // namespace remuda::detail

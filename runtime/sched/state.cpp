@@ -1,0 +1,201 @@
+// Completion: publishing an outcome, waking who waits for it, running the callbacks.
+#include "remuda/detail/state.hpp"
+
+#include <cxxabi.h>
+
+#include <bit>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <ostream>
+#include <string>
+
+#include "remuda/error.hpp"
+#include "remuda/future.hpp"
+#include "runtime/os/futex.hpp"
+#include "runtime/sched/dispatch.hpp"
+#include "runtime/sched/pool_core.hpp"
+
+namespace remuda::detail {
+
+static_assert(std::endian::native == std::endian::little, "the futex compares the low half of the completion word");
+
+namespace {
+
+/// Callbacks of one block, to be run in order.
+struct batch {
+  state* of;
+  callback_node* oldest;
+  batch* next = nullptr;
+};
+
+/// The batches that this thread has yet to run, while it is running one.
+struct trampoline {
+  batch* first = nullptr;
+  batch* last = nullptr;
+};
+
+constinit thread_local trampoline* running = nullptr;
+
+callback_node* in_order(callback_node* newest) {
+  callback_node* oldest = nullptr;
+  for (callback_node* n = newest; n != nullptr; n = n->next) {
+    n->in_order = oldest;
+    oldest = n;
+  }
+  return oldest;
+}
+
+void run_batch(state* of, callback_node* oldest) {
+  for (callback_node* n = oldest; n != nullptr;) {
+    callback_node* const after = n->in_order;
+    n->ops->invoke(n, of);
+    n = after;
+  }
+}
+
+/// Runs the callbacks, or, inside another callback, leaves them to the loop that runs that one: a chain of futures then
+/// uses the stack of one link.
+void dispatch(state* of, callback_node* newest) {
+  callback_node* const oldest = in_order(newest);
+  if (running != nullptr) {
+    void* const memory = [] {
+      try {
+        return allocate(sizeof(batch));
+      } catch (...) {
+        return static_cast<void*>(nullptr);
+      }
+    }();
+    if (memory == nullptr) return run_batch(of, oldest);  // out of memory: deeper stack is better than lost callbacks
+    add_reference(of);
+    auto* b = ::new (memory) batch{of, oldest};
+    (running->last == nullptr ? running->first : running->last->next) = b;
+    running->last = b;
+    return;
+  }
+  trampoline mine;
+  running = &mine;
+  run_batch(of, oldest);
+  while (batch* b = mine.first) {
+    run_batch(b->of, b->oldest);
+    mine.first = b->next;
+    if (mine.first == nullptr) mine.last = nullptr;
+    release_reference(b->of);
+    deallocate(b, sizeof(batch));
+  }
+  running = nullptr;
+}
+
+void publish(state* s, const completion_word::closed& c) {
+  if (c.waiters) os::futex_wake(s->word.address(), os::futex_wake_all);
+  if (c.newest != nullptr) dispatch(s, c.newest);
+}
+
+std::string type_name_of_current_exception() {
+  const std::type_info* type = abi::__cxa_current_exception_type();
+  if (type == nullptr) return "unknown type";
+  int failed = 0;
+  const std::unique_ptr<char, void (*)(void*)> name(abi::__cxa_demangle(type->name(), nullptr, nullptr, &failed), std::free);
+  return failed == 0 ? name.get() : type->name();
+}
+
+std::string type_name(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (...) {
+    return type_name_of_current_exception();
+  }
+}
+
+const char* name_of(status s) {
+  switch (s) {
+    case status::pending:
+      return "pending";
+    case status::running:
+      return "running";
+    case status::value:
+      return "value";
+    case status::error:
+      return "error";
+    case status::cancelled:
+      return "cancelled";
+    default:
+      return "taken";
+  }
+}
+
+}  // namespace
+
+fresh_dispatch::fresh_dispatch() : outer_(running) { running = nullptr; }
+fresh_dispatch::~fresh_dispatch() { running = static_cast<trampoline*>(outer_); }
+
+void release_reference(state* s) noexcept {
+  // acquire: whoever frees it comes after all that others did with it. A single owner needs no locked instruction.
+  if (s->refs.load(std_sync::acquire) != 1 && s->refs.fetch_sub(1, std_sync::acq_rel) != 1) return;
+  for (callback_node* n = completion_word::list_of(s->word.load()); n != nullptr;) {
+    callback_node* const next = n->next;
+    n->ops->destroy(n);
+    n = next;
+  }
+  s->ops->destroy(s);
+}
+
+void complete(state* s, status final) noexcept { publish(s, s->word.finish(final)); }
+
+bool cancel(state* s) noexcept {
+  completion_word::closed c{};
+  if (!s->word.try_cancel(c)) return s->word.current() == status::cancelled;
+  if (s->ops->discard != nullptr) s->ops->discard(s);
+  publish(s, c);
+  return true;
+}
+
+void attach(state* s, callback_node* node) noexcept {
+  if (s->word.push(node)) return;
+  node->ops->invoke(node, s);
+  node->ops->destroy(node);
+}
+
+void report_error(std::uint64_t home, std::exception_ptr error) noexcept {
+  if (const auto core = pool_registry::find(home)) {
+    core->report(std::move(error));
+  } else {
+    print_error(error);
+  }
+}
+
+void print_error(const std::exception_ptr& error) noexcept {
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "remuda: uncaught %s in a callback or posted task: %s\n", type_name_of_current_exception().c_str(),
+                 e.what());
+  } catch (...) {
+    std::fprintf(stderr, "remuda: uncaught %s in a callback or posted task\n", type_name_of_current_exception().c_str());
+  }
+}
+
+void throw_for(status s, const char* operation) {
+  const std::string what = operation;
+  switch (s) {
+    case status::cancelled:
+      if (what == "get" || what == "take") throw cancelled_error("the task was cancelled before it started");
+      [[fallthrough]];
+    case status::pending:
+    case status::running:
+    case status::value:
+    case status::error:
+      throw invalid_state_error(what + ": the state is already \"" + name_of(s) + "\"");
+    default:
+      throw invalid_state_error(what + ": the value was taken out by take() before");
+  }
+}
+
+std::string describe(status s, const std::exception_ptr* error) {
+  if (error == nullptr) return name_of(s);
+  return "error (" + type_name(*error) + ")";
+}
+
+void print(std::ostream& out, const std::string& text) { out << text; }
+
+}  // namespace remuda::detail

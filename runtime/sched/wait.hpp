@@ -1,0 +1,17 @@
+// Blocking, for the parts of the scheduler that do it.
+#pragma once
+
+#include <cstdint>
+
+#include "remuda/detail/state.hpp"
+#include "remuda/detail/sync.hpp"
+
+namespace remuda::detail {
+
+/// Before a thread blocks: if it is a worker, a spare thread takes over its CPU and its queue.
+void give_up_seat();
+
+/// Blocks until `word` is no longer `seen`; false at the deadline. Whoever changes the word wakes all on its address.
+bool wait_for_change(const atomic<std::uint32_t>& word, std::uint32_t seen, const deadline& until);
+
+}  // namespace remuda::detail

@@ -1,0 +1,177 @@
+// A worker's turn: find work, run it, go to sleep. Why no wake-up is lost: SLEEP.md.
+#include <chrono>
+
+#include "runtime/lockfree/slab.hpp"
+#include "runtime/sched/delay.hpp"
+#include "runtime/sched/dispatch.hpp"
+#include "runtime/sched/pool_core.hpp"
+
+namespace remuda::detail {
+namespace {
+
+/// Every so many turns a worker looks at outside work before its own, which might never end. Prime, so that it does not
+/// fall into step with the tasks.
+constexpr std::uint32_t fairness = 61;
+/// Outside tasks that one worker takes at once at most; the rest of them can be stolen from it.
+constexpr std::size_t most_outside = 16;
+
+std::uint64_t random(seat& s) {  // xorshift64: only spreads thieves over victims
+  s.random ^= s.random << 13;
+  s.random ^= s.random >> 7;
+  s.random ^= s.random << 17;
+  return s.random;
+}
+
+}  // namespace
+
+void pool_core::run_thread(pool_thread& me) {
+  this_thread = &me;
+  me.stack_base = static_cast<const char*>(__builtin_frame_address(0));
+  if (me.seat != nullptr) take_seat(me, me.seat);
+  const seat* last = me.seat;
+  while (me.seat != nullptr || wait_as_spare(me)) {
+    last = me.seat;
+    state* const task = next(*me.seat);
+    if (task == nullptr) break;
+    execute(*me.seat, task);
+    if (me.guest) {
+      me.guest = false;
+      leave_guest();
+    }
+  }
+  if (me.seat != nullptr) wake_next_to_end(last);
+  this_thread = nullptr;
+}
+
+/// Null when the pool has ended.
+state* pool_core::next(seat& s) {
+  if (++s.turn % fairness == 0) {
+    if (state* t = take_outside(s, 1)) return t;
+  }
+  if (state* t = s.deque.pop()) return t;
+  if (state* t = poll(s, most_outside)) return t;
+  return search(s);
+}
+
+state* pool_core::poll(seat& s, std::size_t most) {
+  if (state* t = take_outside(s, most)) return t;
+  return steal(s);
+}
+
+state* pool_core::take_outside(seat& s, std::size_t most) {
+  const std::size_t there = outside_.size_approx();
+  if (there == 0) return nullptr;
+  // A share, so that a burst is spread over the workers before anybody has to steal.
+  state* tasks[most_outside];
+  const std::size_t got = outside_.take(s.outside, tasks, std::min(most, 1 + there / (2 * seats_.size())));
+  if (got == 0) return nullptr;
+  s.counters.injected.add(got);
+  // Newest first, so that this worker, which pops the newest, runs them in the order in which they came. The deque is
+  // empty when most > 1, so that no push can run out of memory.
+  for (std::size_t i = got; i-- > 1;) s.deque.push(tasks[i]);
+  // They were in nobody's sight for a moment: whoever fell asleep then has not seen them.
+  if (got > 1 && idle_.wake_wanted(idle_.look())) wake_one(&s);
+  return tasks[0];
+}
+
+state* pool_core::steal(seat& s) {
+  const unsigned rings = placement_.ring_count(s.index);
+  for (unsigned r = 0; r < rings; ++r) {
+    const auto ring = placement_.ring(s.index, r);
+    const std::size_t size = ring.size();
+    const std::size_t start = size == 1 ? 0 : random(s) % size;
+    for (std::size_t i = 0; i < size; ++i) {
+      auto& victim = seats_[ring[(start + i) % size]]->deque;
+      if (victim.size_approx() == 0) continue;
+      for (;;) {
+        const auto got = victim.steal();
+        if (got.outcome == steal_outcome::stolen) {
+          s.counters.stolen.add();
+          return got.item;
+        }
+        if (got.outcome == steal_outcome::empty) break;
+        std_sync::pause();  // lost: somebody else made progress
+      }
+    }
+  }
+  return nullptr;
+}
+
+/// The worker has nothing to do: searches, sleeps, searches again. Null when the pool has ended.
+state* pool_core::search(seat& s) {
+  const auto since = clock::now();
+  bool searching = idle_.try_search(searchers_);
+  for (;;) {
+    spinner spin(s.budget.next());
+    while (searching) {
+      if (state* t = poll(s, most_outside)) {
+        // The last searcher answers for all pushers that woke nobody because it was about.
+        if (idle_.stop_searching() && work_visible()) wake_one(&s);
+        s.budget.observed(clock::now() - since);
+        return t;
+      }
+      if (!spin.turn() || idle_.closing(idle_.look())) break;
+    }
+    if (!sleep(s, searching)) return nullptr;
+    searching = true;
+  }
+}
+
+/// Returns as a searcher, or false when the pool has ended.
+bool pool_core::sleep(seat& s, bool searching) {
+  flush_remote_frees();
+  const auto word = idle_.announce(s.index, searching);
+  std_sync::full_fence();  // before the look at the outside queue, whose loads are not ours to order
+  if (work_visible()) {
+    if (idle_.reserve_any()) {
+      const unsigned picked = idle_.pick(s.index);
+      if (picked == s.index) return true;
+      seats_[picked]->sleep.unpark();
+    }
+    // Somebody has picked this worker, or is about to.
+  } else if (idle_.closing(word) && idle_.all_sleep(word) && try_terminate()) {
+    return false;
+  }
+  s.counters.parked.add();
+  s.sleep.park();
+  return terminated_.load(std_sync::acquire) == 0;  // acquire: comes after all that the pool has done
+}
+
+bool pool_core::work_visible() const {
+  if (outside_.size_approx() != 0) return true;
+  for (const auto& s : seats_) {
+    if (s->deque.maybe_nonempty()) return true;
+  }
+  return false;
+}
+
+/// Runs a task from a queue, whose reference goes with it. The seat may be another thread's afterwards.
+void pool_core::execute(seat& s, state* task) {
+  if (options_.max_pending != 0) left_queue();
+  if (cancel_pending_.load(std_sync::relaxed)) {  // relaxed: at most one more task starts
+    cancel(task);
+    return release_reference(task);
+  }
+  // acquire: nobody else has it, and what they did with it is done. Then no one can cancel, claim or add a callback.
+  const bool sole = task->refs.load(std_sync::acquire) == 1;
+  const bool untouched = sole && task->word.load() == 0;
+  if (!untouched && !task->word.try_start()) return release_reference(task);  // cancelled, or run by who waited for it
+  if (task->submitted_at != 0) s.counters.queue_delay[delay_bucket(task->submitted_at)].add();
+  s.counters.run.add();
+  const status outcome = task->ops->run(task);
+  if (!untouched) {
+    complete(task, outcome);
+    return release_reference(task);
+  }
+  task->word.set_unshared(outcome);
+  if (outcome == status::error && task->ops->detached) report(static_cast<value_state<void>*>(task)->error);
+  task->ops->destroy(task);
+}
+
+void pool_core::run_claimed(state* task) {
+  const fresh_dispatch own_callbacks;
+  if (this_thread != nullptr && this_thread->seat != nullptr) this_thread->seat->counters.run.add();
+  complete(task, task->ops->run(task));
+}
+
+}  // namespace remuda::detail
