@@ -121,8 +121,9 @@ class completion {
   word_type announce_waiter() {
     word_type w = word_.load(Orders::load);
     while (!is_final(status_of(w)) && (w & waiter_bit) == 0) {
-      // relaxed: the bit carries no data; that finish() sees it or we see finish() follows from the one word
-      if (word_.compare_exchange_weak(w, w | waiter_bit, Sync::relaxed, Orders::load)) return w | waiter_bit;
+      // The bit carries no data; that finish() sees it or we see finish() follows from the one word. Acquire is for the
+      // failure, where a final status may show.
+      if (word_.compare_exchange_weak(w, w | waiter_bit, Orders::load, Orders::load)) return w | waiter_bit;
     }
     return w;
   }
