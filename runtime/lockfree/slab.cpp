@@ -24,7 +24,7 @@
 namespace remuda::detail {
 namespace {
 
-constexpr std::size_t chunk_bytes = 64 * 1024;
+constexpr std::size_t chunk_bytes = std::size_t{64} * 1024;
 constexpr std::array<std::size_t, 7> class_bytes{64, 128, 192, 256, 384, 512, largest_block};
 constexpr std::size_t class_count = class_bytes.size();
 

@@ -1,0 +1,15 @@
+# What the library itself is built on. Tests, benchmarks and tools look for theirs in their own folders.
+
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(REMUDA_HWLOC REQUIRED IMPORTED_TARGET hwloc>=2.0)
+
+# moodycamel's queue: Debian and the project itself install its header at different places.
+find_path(REMUDA_CONCURRENTQUEUE_DIR concurrentqueue.h
+          PATH_SUFFIXES concurrentqueue concurrentqueue/moodycamel moodycamel)
+if(NOT REMUDA_CONCURRENTQUEUE_DIR)
+  message(FATAL_ERROR "moodycamel's concurrentqueue.h was not found (Debian: libconcurrentqueue-dev)")
+endif()
+mark_as_advanced(REMUDA_CONCURRENTQUEUE_DIR)

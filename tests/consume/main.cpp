@@ -1,0 +1,7 @@
+// A program of somebody else: it sees the installed headers and library, nothing of the source tree.
+#include <remuda/remuda.hpp>
+
+int main() {
+  remuda::thread_pool pool{2};
+  return pool.submit([](int x) { return x + 1; }, 41).get() == 42 ? 0 : 1;
+}

@@ -1,0 +1,252 @@
+// Models of runtime/lockfree/idle_set.hpp and of the protocol at its head, with queues that are only counters: the shipped
+// orders and steps must pass, each mutant must fail.
+#include <array>
+#include <span>
+
+#include "runtime/lockfree/idle_set.hpp"
+#include "tests/model/model_main.hpp"
+
+namespace {
+
+using namespace remuda::model;
+using remuda::detail::idle_set;
+using remuda::detail::idle_set_orders;
+using sync = relacy_sync;
+
+using good = idle_set_orders<sync>;
+
+/// The steps that users of an idle_set must take; each mutant leaves one out.
+struct steps {
+  static constexpr bool look_before_sleep = true;
+  static constexpr bool last_searcher_looks = true;
+  static constexpr bool pick_after_reserve = true;
+  static constexpr bool wait_if_reserved = true;
+  static constexpr bool close_wakes_one = true;
+  static constexpr bool look_before_end = true;
+};
+
+enum task : unsigned {
+  brief,     // runs at once
+  spawning,  // submits a brief one
+  lengthy,   // does not end before the model does
+  task_kinds
+};
+
+/// Where a worker sleeps. Members that are neither atomics nor cells are plain: relacy's threads are fibers, and these
+/// must not add any order.
+template <unsigned Threads>
+struct seat {
+  sync::atomic<bool> token;
+  sync::cell<bool> woken;  // the sleeper's until it announces itself, then the waker's until the token is put
+  rl::waitset<Threads> bed;
+  bool blocked = false;
+  bool in_task = false;
+};
+
+/// A pool: threads that submit tasks, perhaps one that closes the pool, and the workers.
+///
+/// Without a closer it runs until every thread has ended, sleeps, or is in a lengthy task. If then a worker sleeps, no
+/// work is left and all of it was run. With one, a worker ends the pool, and everything was run that was submitted by a
+/// thread that did not see it closing.
+template <class Orders, class Steps, class Scenario>
+struct pool : rl::test_suite<pool<Orders, Steps, Scenario>,
+                             Scenario::submitters.size() + Scenario::closers + Scenario::workers> {
+  static constexpr unsigned submitters = Scenario::submitters.size();
+  static constexpr unsigned workers = Scenario::workers;
+  static constexpr unsigned threads = submitters + Scenario::closers + workers;
+
+  idle_set<sync, Orders> idle{workers};
+  std::array<sync::atomic<unsigned>, task_kinds> queues;
+  std::array<seat<threads>, workers> seats;
+  sync::atomic<bool> ended;
+  sync::cell<bool> order_to_end;
+  unsigned awake = threads;
+  bool quiet = false;
+  unsigned accepted = 0;
+  unsigned run = 0;
+  unsigned ends = 0;
+
+  void before() {
+    for (unsigned i = 0; i < Scenario::asleep; ++i) announce(i, false);
+  }
+
+  void thread(unsigned id) {
+    if (id < submitters) {
+      for (const task t : Scenario::submitters[id]) {
+        if (t != task_kinds) submit(t, workers);
+      }
+    } else if (id < submitters + Scenario::closers) {
+      close();
+    } else {
+      work(id - submitters - Scenario::closers);
+    }
+    retire();
+  }
+
+  void after() {
+    unsigned sleepers = 0;
+    for (const auto& s : seats) sleepers += s.blocked && !s.in_task ? 1 : 0;
+    if (Scenario::closers != 0) {
+      RL_ASSERT(ends == 1);
+      RL_ASSERT(run >= accepted);
+      return;
+    }
+    const auto word = idle.look();
+    RL_ASSERT(idle.sleeping(word) == sleepers);
+    RL_ASSERT(idle.searching(word) == 0);
+    if (sleepers > 0) RL_ASSERT(!work_visible() && run == accepted);
+    for (unsigned i = 0; i < sleepers; ++i) {
+      RL_ASSERT(idle.reserve_any());
+      auto& picked = seats[idle.pick(workers)];
+      RL_ASSERT(picked.blocked && !picked.in_task);
+      picked.blocked = false;
+    }
+    RL_ASSERT(!idle.reserve_any());
+  }
+
+  /// `near` = workers: from outside the pool.
+  void submit(task t, unsigned near) {
+    queues[t].fetch_add(1, sync::seq_cst);
+    const auto word = idle.look();
+    // A task may submit as long as it runs; who is outside and sees that the pool closes takes its task back.
+    if (near == workers && idle.closing(word)) return;
+    ++accepted;
+    if (idle.wake_wanted(word) && idle.reserve()) wake(idle.pick(near));
+  }
+
+  void close() {
+    order_to_end.write(true);
+    const auto word = idle.close();
+    if (Steps::close_wakes_one && idle.all_sleep(word) && idle.reserve_any()) wake(idle.pick(workers));
+  }
+
+  void work(unsigned me) {
+    bool searching = false;
+    if (me < Scenario::asleep) {
+      if (!park(me)) return;
+      searching = true;
+    }
+    for (;;) {
+      task found = take();
+      if (found == task_kinds && !searching && idle.try_search(Scenario::searchers)) {
+        searching = true;
+        found = take();
+      }
+      if (found == task_kinds) {
+        if (!sleep(me, searching)) return;
+        searching = true;
+        continue;
+      }
+      if (searching) {
+        searching = false;
+        const bool look = idle.stop_searching() && Steps::last_searcher_looks;
+        if (look && work_visible() && idle.reserve()) wake(idle.pick(me));
+      }
+      if (!execute(found, me)) return;
+    }
+  }
+
+  /// May miss a task.
+  task take() {
+    for (unsigned t = 0; t < task_kinds; ++t) {
+      unsigned left = queues[t].load(sync::relaxed);
+      while (left != 0) {
+        if (queues[t].compare_exchange_weak(left, left - 1, sync::acq_rel, sync::relaxed)) return static_cast<task>(t);
+      }
+    }
+    return task_kinds;
+  }
+
+  bool work_visible() const {
+    for (const auto& q : queues) {
+      if (q.load(sync::seq_cst) != 0) return true;
+    }
+    return false;
+  }
+
+  bool execute(task t, unsigned me) {
+    if (t == spawning) submit(brief, me);
+    ++run;
+    if (t != lengthy) return true;
+    seats[me].in_task = true;
+    return block(me);
+  }
+
+  auto announce(unsigned me, bool searching) {
+    seats[me].woken.write(false);
+    return idle.announce(me, searching);
+  }
+
+  /// True: awake and searching. False: the end.
+  bool sleep(unsigned me, bool searching) {
+    const auto word = announce(me, searching);
+    const bool may_end = idle.closing(word) && idle.all_sleep(word);
+    if ((may_end ? Steps::look_before_end : Steps::look_before_sleep) && work_visible()) {
+      if (idle.reserve_any()) {
+        const unsigned picked = Steps::pick_after_reserve ? idle.pick(me) : me;
+        if (picked == me) return true;
+        wake(picked);
+      } else if (!Steps::wait_if_reserved) {
+        return true;
+      }
+    } else if (may_end) {
+      end();
+      return false;
+    }
+    return park(me);
+  }
+
+  void end() {
+    RL_ASSERT(order_to_end.read());
+    if (ended.exchange(true, sync::acq_rel)) return;
+    ++ends;
+    for (auto& s : seats) unpark(s);
+  }
+
+  void wake(unsigned worker) {
+    auto& s = seats[worker];
+    RL_ASSERT(!s.woken.read());
+    s.woken.write(true);
+    RL_ASSERT(!unpark(s) || ends > 0);
+  }
+
+  bool unpark(seat<threads>& s) {
+    const bool had = s.token.exchange(true, sync::release);
+    if (s.blocked) {
+      RL_ASSERT(!s.in_task);
+      rouse(s);
+      ++awake;
+    }
+    return had;
+  }
+
+  bool park(unsigned me) {
+    while (!seats[me].token.exchange(false, sync::acquire)) {
+      if (!block(me)) return false;
+    }
+    if (ended.load(sync::acquire)) return false;
+    RL_ASSERT(seats[me].woken.read());
+    return true;
+  }
+
+  /// relacy switches threads on operations on atomics only, so what follows an operation belongs to it.
+  bool block(unsigned me) {
+    seats[me].blocked = true;
+    retire();
+    if (!quiet) seats[me].bed.park_current(rl::ctx(), false, false, false, RL_INFO);
+    return !quiet;
+  }
+
+  void rouse(seat<threads>& s) {
+    s.blocked = false;
+    s.bed.unpark_one(rl::ctx(), RL_INFO);
+  }
+
+  void retire() {
+    if (quiet || --awake != 0) return;
+    quiet = true;
+    for (auto& s : seats) {
+      if (s.blocked) s.bed.unpark_one(rl::ctx(), RL_INFO);
+    }
+  }
+};

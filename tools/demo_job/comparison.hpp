@@ -1,0 +1,40 @@
+// Do all rounds of all ways say the same about each file?
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "digest.hpp"
+#include "files.hpp"
+
+namespace demo {
+
+class comparison {
+ public:
+  explicit comparison(std::size_t files) : findings_(files) {}
+
+  /// What one round found, in the order of the paths.
+  void add(const std::vector<digest>& round);
+
+  struct verdict {
+    std::vector<problem> unread;           ///< could not be read in at least one round
+    std::vector<std::string> changed;      ///< were written to meanwhile, so that there is nothing to compare
+    std::vector<std::string> disagreeing;  ///< same contents, different results
+    std::vector<std::string> names;        ///< all other files; their digests stand at the same index
+    std::vector<digest> digests;
+  };
+  verdict conclude(const std::vector<std::string>& paths) const;
+
+ private:
+  struct finding {
+    digest first;
+    bool any = false;
+    int error = 0;
+    bool changed = false;
+    bool disagrees = false;
+  };
+  std::vector<finding> findings_;
+};
+
+}  // namespace demo
