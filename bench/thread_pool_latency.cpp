@@ -121,7 +121,7 @@ counters behind_backlog(std::size_t count, bool from_outside) {
     auto start_time = started->get_future();
     const auto begin = clock::now();
     pool.post([started] { started->set_value(clock::now()); });
-    never = start_time.wait_for(2s) != std::future_status::ready;
+    never = start_time.wait_for(1s) != std::future_status::ready;
     recorder.record(never ? clock::now() - begin : start_time.get() - begin);
   }
   stop.store(true, sync::relaxed);
@@ -137,10 +137,10 @@ int main(int argc, char** argv) {
   using namespace bench;
   const auto s = settings::from(argc, argv);
   contest c;
-  const std::size_t hot = s.scaled(20'000);
-  const std::size_t hot_slow = s.scaled(2'000);
+  const std::size_t hot = s.scaled(10'000);
+  const std::size_t hot_slow = s.scaled(1'000);
   const std::size_t spaced = s.scaled(200);
-  const std::size_t probes = s.scaled(8);
+  const std::size_t probes = s.scaled(4);
 
   const auto add_hot = [&](const std::string& row, auto measure, unsigned workers) {
     c.add(row, remuda_peer::name, [=] { return measure.template operator()<remuda_peer>(hot); });

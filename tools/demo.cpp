@@ -22,12 +22,12 @@
 #include <utility>
 #include <vector>
 
-#include "demo_job/comparison.hpp"
-#include "demo_job/digest.hpp"
-#include "demo_job/files.hpp"
-#include "demo_job/progress.hpp"
-#include "demo_job/report.hpp"
-#include "demo_job/ways.hpp"
+#include "tools/demo_job/comparison.hpp"
+#include "tools/demo_job/digest.hpp"
+#include "tools/demo_job/files.hpp"
+#include "tools/demo_job/progress.hpp"
+#include "tools/demo_job/report.hpp"
+#include "tools/demo_job/ways.hpp"
 
 namespace {
 
@@ -114,6 +114,7 @@ demo::report measure(const settings& s, const std::vector<std::string>& paths, d
   r.files = paths.size();
   r.rounds = s.rounds;
   r.usable_cpus = remuda::detect_topology().usable();
+  r.workers = s.workers.value_or(r.usable_cpus);  // as the pool itself would choose
 
   bar.expect(paths.size() * (1 + 2 * demo::all_ways.size() * s.rounds));
   bar.phase("reading all files once, so that all ways find them in memory");
@@ -130,7 +131,7 @@ demo::report measure(const settings& s, const std::vector<std::string>& paths, d
       const std::size_t index = (i + turn) % demo::all_ways.size();
       const demo::way way = demo::all_ways[index];
       bar.phase(fmt::format("{}, round {} of {}", demo::name_of(way), i + 1, s.rounds));
-      const demo::round done = demo::run(way, paths, s.workers, bar);
+      const demo::round done = demo::run(way, paths, r.workers, bar);
       comparison.add(done.digests);
       costs[index].push_back(done.paid);
     }

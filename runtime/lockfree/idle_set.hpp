@@ -4,7 +4,7 @@
 //   bit i of the map: worker i may be picked by a waker
 //
 // Protocol (runtime/sched/SLEEP.md tells why no wake-up is lost)
-//   pusher    makes work visible by a seq_cst operation, then reads the word                              [W]
+//   pusher    makes work visible, executes a fence, then reads the word                                    [W]
 //             sleeping > 0 and searching == 0: reserve(), pick(), wake the one picked
 //   searcher  found work: stop_searching(); if it was the last one and somebody sleeps it looks whether more work is
 //             visible, and if so reserves and wakes the next: one wake at a time, for as long as there is work
@@ -34,12 +34,12 @@ namespace remuda::detail {
 template <class Sync>
 struct idle_set_orders {
   static constexpr auto look = Sync::seq_cst;
-  static constexpr auto search = Sync::relaxed;
+  static constexpr auto search = Sync::release;
   static constexpr auto stop = Sync::seq_cst;
   static constexpr auto set_bit = Sync::release;
   static constexpr auto announce = Sync::seq_cst;
   static constexpr auto reserve = Sync::acquire;
-  static constexpr auto clear_bit = Sync::acq_rel;
+  static constexpr auto clear_bit = Sync::acquire;
   static constexpr auto close = Sync::seq_cst;
 };
 
@@ -64,8 +64,9 @@ class idle_set {
   word_type look() const { return word_.load(Orders::look); }
   static bool wake_wanted(word_type w) { return sleeping(w) > 0 && searching(w) == 0; }
 
-  /// active -> searching, unless `limit` workers search already. Relaxed: it only makes pushers wake fewer others, and
-  /// whoever counts on this searcher read its [I] or a later value, against which [Q] and [N] are ordered.
+  /// active -> searching, unless `limit` workers search already.
+  /// [I] release: a sleeper that finds no worker active [N] need not make others execute a fence, for it sees what they
+  /// pushed while they were.
   bool try_search(unsigned limit) {
     word_type w = word_.load(Sync::relaxed);  // relaxed: a guess for the CAS
     while (searching(w) < limit) {
@@ -84,7 +85,7 @@ class idle_set {
   /// searching or active -> sleeping. Returns the word after it. The caller then looks at every queue before it sleeps.
   word_type announce(unsigned worker, bool from_searching) {
     assert(worker < workers_);
-    // [B] release: pairs with [C]; and I1 asks that the bit is there before the count
+    // [B] release: pairs with [C], for a waker may pick us before [N]; and I1 wants the bit to be there before the count
     map_[worker / 64].fetch_or(bit(worker), Orders::set_bit);
     const word_type step = one_sleeping - (from_searching ? one_searching : 0);
     // [N] seq_cst: before the look at the queues in the single order; release: publishes [B] to [V]
@@ -103,7 +104,7 @@ class idle_set {
   }
 
   /// Uses up a reservation: the worker to wake. `first` is tried first, then who is near to it in number: workers are
-  /// numbered by place, so that is near on the machine too. `spare`: tried last (-1: nobody).
+  /// numbered by place, so that is near on the machine too. `avoid`: tried last (-1: nobody).
   unsigned pick(unsigned first, int avoid = -1) {
     if (first < workers_ && static_cast<int>(first) != avoid && claim(first)) return first;
     const unsigned home = (first < workers_ ? first : 0) / 64;
@@ -124,6 +125,9 @@ class idle_set {
   }
 
   /// No more work comes from outside. Returns the word after it.
+  /// [Z] release: the worker whose [N] finds the pool closing sees what the closer did before. The model catches
+  /// nothing between that and seq_cst, and needs no more: who looks [W] and does not see it comes before the [N] that
+  /// ends the pool. It stays seq_cst, which costs nothing here, for closers that read something else next.
   word_type close() { return word_.fetch_or(closing_bit, Orders::close) | closing_bit; }
 
  private:
@@ -137,7 +141,8 @@ class idle_set {
   unsigned words() const { return (workers_ + 63) / 64; }
 
   bool claim(unsigned worker) {
-    // [C] acquire: pairs with [B]; release: the next [B] of this worker comes after, through its wake-up
+    // [C] acquire: pairs with [B], so that the waker may use the worker's place to sleep. It need not release: the next
+    // [B] of this worker comes after through the wake-up, and a read-modify-write does not hide other workers' [B].
     return (map_[worker / 64].fetch_and(~bit(worker), Orders::clear_bit) & bit(worker)) != 0;
   }
 
@@ -145,7 +150,7 @@ class idle_set {
   bool reserve_if(Condition&& condition) {
     word_type w = word_.load(Sync::relaxed);  // relaxed: a guess for the CAS
     while (condition(w)) {
-      // [V] acquire: sees the bit of every worker that it counts [N]
+      // [V] acquire: sees the bit of every worker that it counts [N], so that pick() need not wait for it
       if (word_.compare_exchange_weak(w, w - one_sleeping + one_searching, Orders::reserve, Sync::relaxed)) return true;
     }
     return false;

@@ -35,7 +35,7 @@ namespace remuda::detail {
 /// The order of each tagged site of work_deque.
 template <class Sync>
 struct work_deque_orders {
-  static constexpr auto push_bottom = Sync::seq_cst;   // [B1]
+  static constexpr auto push_bottom = Sync::release;   // [B1]
   static constexpr auto push_top = Sync::acquire;      // [T1]
   static constexpr auto grow_ring = Sync::release;     // [R1]
   static constexpr auto pop_bottom = Sync::seq_cst;    // [B2]
@@ -77,8 +77,7 @@ class work_deque {
   work_deque& operator=(const work_deque&) = delete;
 
   /// Owner only. Wait-free unless the ring is full; then it allocates, and throws std::bad_alloc with the deque
-  /// unchanged. A store-load barrier: what the caller reads next with seq_cst is read after the item can be seen by
-  /// maybe_nonempty().
+  /// unchanged. No store-load barrier: who reads next who sleeps puts a fence before that.
   void push(T* item) {
     // relaxed: only this thread writes bottom and ring_now.
     const index bottom = owner_.bottom.load(Sync::relaxed);
@@ -86,9 +85,7 @@ class work_deque {
     if (bottom - owner_.cached_top > to->mask) [[unlikely]]
       to = make_room(bottom);
     to->at(bottom).store(item, Sync::relaxed);  // relaxed: [B1] publishes it
-    // [B1] seq_cst: publishes the item and its slot, pairs with [B3]; comes before the caller's next seq_cst load, as a
-    // thief that goes to sleep stores its sleep before [B4].
-    owner_.bottom.store(bottom + 1, Orders::push_bottom);
+    owner_.bottom.store(bottom + 1, Orders::push_bottom);  // [B1] release: publishes item and slot; pairs with [B3]
   }
 
   /// Owner only. The newest item, or null when there is none or a thief took the last one. Wait-free.
@@ -117,13 +114,14 @@ class work_deque {
     return {item, steal_outcome::stolen};
   }
 
-  /// Any thread. May be wrongly true, but is false only if every item whose push() came before it was taken: the last
-  /// check of a thread that has announced its sleep with a seq_cst store.
+  /// Any thread. May be wrongly true, but is false only if every item whose push() and fence came before it was taken:
+  /// the last check of a thread that has announced its sleep with a seq_cst operation.
   bool maybe_nonempty() const {
     // [T6] An old top only makes an empty deque look non-empty, so no weaker order can be caught; seq_cst costs no more
     // on x86-64 and lets the argument for sleeping speak of one order of all its accesses.
     const index top = thief_.top.load(Orders::check_top);
-    // [B4] seq_cst: the sleeper's half of the store-load pair whose other half is [B1] and the pusher's next load.
+    // [B4] seq_cst: the sleeper's half of the store-load pair whose other half is [B1], the pusher's fence and its next
+    // load.
     return top < owner_.bottom.load(Orders::check_bottom);
   }
 

@@ -12,6 +12,7 @@
 #include "runtime/sched/delay.hpp"
 #include "runtime/sched/dispatch.hpp"
 #include "runtime/sched/wait.hpp"
+#include "runtime/sync/asymmetric_fence.hpp"
 #include "runtime/topo/detect.hpp"
 
 namespace remuda::detail {
@@ -83,6 +84,7 @@ pool_core::pool_core(thread_pool_options options, os::cpu_mask mask, const topol
 pool_core::~pool_core() = default;
 
 void pool_core::start() {
+  asymmetric_fence::prepare();
   try {
     const std::lock_guard lock(mutex_);
     members_.reserve(seats_.size());
@@ -155,7 +157,8 @@ void pool_core::schedule(state* task) {
     reject(task);
     throw;
   }
-  if (idle_.wake_wanted(idle_.look())) wake_one(me->seat);
+  asymmetric_fence::light();  // pairs with heavy() in sleep()
+  if (idle_.sleeping(idle_.look()) != 0) wake_after_push(*me->seat);
 }
 
 void pool_core::schedule_outside(state* task) {
@@ -174,7 +177,7 @@ void pool_core::schedule_outside(state* task) {
   std_sync::full_fence();  // after the push, whose stores are not ours to order; pairs with the one in sleep()
   const auto word = idle_.look();
   if (idle_.closing(word) && !of_the_pool) return schedule_late(task);
-  if (idle_.wake_wanted(word)) wake_one(nullptr);
+  if (idle_.wake_wanted(word)) wake_unless_taken();
 }
 
 /// A shutdown has come between the first look and the push: either a worker will still find the task, or it has to come

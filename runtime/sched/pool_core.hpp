@@ -95,6 +95,8 @@ class pool_core : public std::enable_shared_from_this<pool_core> {
 
   // wake.cpp
   void wake_one(const seat* near);
+  void wake_after_push(const seat& s);
+  void wake_unless_taken();
   void wake_for_check();
   bool try_terminate();
   void wake_next_to_end(const seat* s);

@@ -35,6 +35,24 @@ void pool_core::wake_one(const seat* near) {
   seats_[picked]->sleep.unpark();
 }
 
+/// After a push onto the deque of `s` by the worker that sits there, which has seen that somebody sleeps.
+void pool_core::wake_after_push(const seat& s) {
+  // A searcher that stops searching looks again without making others execute a fence, so this side needs a real one.
+  std_sync::full_fence();
+  if (idle_.wake_wanted(idle_.look())) wake_one(&s);
+}
+
+/// For a thread outside, after a push that found sleepers and no searcher: a worker that is just finishing a task takes
+/// the new one within a fraction of the time that a system call takes, so it gets that fraction first.
+void pool_core::wake_unless_taken() {
+  constexpr int turns = 16;  // about 0.2 us
+  for (int i = 0; i < turns; ++i) {
+    std_sync::pause();
+    if (outside_.size_approx() == 0 || !idle_.wake_wanted(idle_.look())) return;
+  }
+  wake_one(nullptr);
+}
+
 /// Makes some worker look again whether the pool has ended. If none sleeps, those who are awake will look.
 void pool_core::wake_for_check() {
   if (idle_.reserve_any()) seats_[idle_.pick(0)]->sleep.unpark();

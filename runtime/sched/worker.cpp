@@ -5,6 +5,7 @@
 #include "runtime/sched/delay.hpp"
 #include "runtime/sched/dispatch.hpp"
 #include "runtime/sched/pool_core.hpp"
+#include "runtime/sync/asymmetric_fence.hpp"
 
 namespace remuda::detail {
 namespace {
@@ -70,7 +71,10 @@ state* pool_core::take_outside(seat& s, std::size_t most) {
   // empty when most > 1, so that no push can run out of memory.
   for (std::size_t i = got; i-- > 1;) s.deque.push(tasks[i]);
   // They were in nobody's sight for a moment: whoever fell asleep then has not seen them.
-  if (got > 1 && idle_.wake_wanted(idle_.look())) wake_one(&s);
+  if (got > 1) {
+    asymmetric_fence::light();  // pairs with heavy() in sleep()
+    if (idle_.sleeping(idle_.look()) != 0) wake_after_push(s);
+  }
   return tasks[0];
 }
 
@@ -122,7 +126,9 @@ bool pool_core::sleep(seat& s, bool searching) {
   flush_remote_frees();
   const auto word = idle_.announce(s.index, searching);
   std_sync::full_fence();  // before the look at the outside queue, whose loads are not ours to order
-  if (work_visible()) {
+  // Pushers onto their own deques pay for no fence, so they are made to execute one, if there are any.
+  const bool alone = idle_.sleeping(word) + idle_.searching(word) == size();
+  if (!(alone || asymmetric_fence::heavy()) || work_visible()) {
     if (idle_.reserve_any()) {
       const unsigned picked = idle_.pick(s.index);
       if (picked == s.index) return true;

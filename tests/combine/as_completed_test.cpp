@@ -207,4 +207,19 @@ TEST(Promise13AsCompleted, RangeMayBeMovedBeforeItIsWalked) {
   EXPECT_EQ(order, (std::vector{1, 0}));
 }
 
+TEST(Promise13AsCompleted, RangeMayBeReplacedBeforeItIsWalked) {
+  promise<int> later;
+  auto range = [] {
+    promise<int> p;
+    auto out = as_completed(std::vector{p.get_future()});
+    p.set_value(1);
+    return out;  // from here on the range alone keeps the future
+  }();
+  range = as_completed(std::vector{later.get_future()});
+  later.set_value(2);
+  std::vector<int> order;
+  for (const future<int> f : range) order.push_back(f.get());
+  EXPECT_EQ(order, std::vector{2});
+}
+
 }  // namespace

@@ -158,7 +158,8 @@ TEST(Promise08NestedGet, OfCombinedFutures) {
     std::vector<future<int>> children;
     for (int i = 0; i < 3; ++i) children.push_back(pool.submit([i] { return i; }));
     int total = 0;
-    for (const auto& child : when_all(children).get()) total += child.get();
+    const auto all = when_all(children);
+    for (const auto& child : all.get()) total += child.get();
     for (future<int> child : as_completed(children)) total += child.get();
     total += static_cast<int>(wait(children).done.size());
     const auto more = pool.submit([] { return 4; });
@@ -270,7 +271,7 @@ TEST(Promise08HandOff, BlockedWorkersCoreGoesOnWithOtherTasks) {
 }
 
 TEST(Promise08HandOff, ManyBlockedTasksDoNotStopThePool) {
-  constexpr int blocked_tasks = 50;
+  constexpr int blocked_tasks = 1000;
   thread_pool pool(2);
   promise<int> outside;
   std::vector<future<int>> blocked;

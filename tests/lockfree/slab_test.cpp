@@ -37,12 +37,12 @@ void* counted(void* memory) {
 
 }  // namespace
 
-void* operator new(std::size_t bytes) { return counted(std::malloc(bytes == 0 ? 1 : bytes)); }
-void* operator new(std::size_t bytes, std::align_val_t alignment) {
+// None is inlined: g++ takes a malloc() or free() that meets the other operator for a mistake.
+[[gnu::noinline]] void* operator new(std::size_t bytes) { return counted(std::malloc(bytes == 0 ? 1 : bytes)); }
+[[gnu::noinline]] void* operator new(std::size_t bytes, std::align_val_t alignment) {
   void* memory = nullptr;
   return counted(posix_memalign(&memory, static_cast<std::size_t>(alignment), bytes) == 0 ? memory : nullptr);
 }
-// Not inline: g++ takes the inlined free() of memory from operator new for a mistake.
 [[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
 [[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 [[gnu::noinline]] void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }

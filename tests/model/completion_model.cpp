@@ -19,9 +19,9 @@ using remuda::detail::completion_orders;
 using remuda::detail::is_final;
 using remuda::detail::status;
 
-/// relacy knows C++11's rule that a compare-exchange fails with no stronger an order than it succeeds with, and silently
-/// makes such a failure relaxed. Here it is followed by the acquire load of a value not older than the one that it saw:
-/// a weak compare-exchange that failed a moment later, which is no behaviour that C++20 does not have.
+/// relacy knows C++11's rule that a compare-exchange fails with no stronger an order than it succeeds with, and
+/// silently makes such a failure relaxed. Here it is followed by the acquire load of a value not older than the one
+/// that it saw: a weak compare-exchange that failed a moment later, which is no behaviour that C++20 does not have.
 struct sync : relacy_sync {
   template <class U>
   class atomic : public relacy_sync::atomic<U> {
@@ -89,8 +89,8 @@ struct start_or_cancel : rl::test_suite<start_or_cancel<Orders>, 3> {
   }
 };
 
-/// Who did not get to start a task knows what the winner did before, such as counting itself among those whom a shutdown
-/// waits for.
+/// Who did not get to start a task knows what the winner did before, such as counting itself among those whom a
+/// shutdown waits for.
 template <class Orders>
 struct second_start : rl::test_suite<second_start<Orders>, 2> {
   word_of<Orders> word;
@@ -146,8 +146,8 @@ struct by_two_steps {
   }
 };
 
-/// Two threads add callbacks, two each, while the list is closed: each one pushed comes back once, with its content, the
-/// newest first; who is refused sees the outcome.
+/// Two threads add callbacks, two each, while the list is closed: each one pushed comes back once, with its content,
+/// the newest first; who is refused sees the outcome.
 template <class Orders, class Close>
 struct close_or_push : rl::test_suite<close_or_push<Orders, Close>, 3> {
   using closed = typename word_of<Orders>::closed;
@@ -281,25 +281,11 @@ struct take_or_take : rl::test_suite<take_or_take<Orders>, 3> {
   }
 };
 
-struct by_recheck {
-  template <class Word>
-  static auto look(Word& word) {
-    return word.recheck();
-  }
-};
-/// Mutant: looks at the word without writing it.
-struct by_load {
-  template <class Word>
-  static auto look(Word& word) {
-    return word.load();
-  }
-};
-
-/// Two threads put a ticket into a place that the completing thread looks at after finish(): it finds the ticket, or who
-/// put it there sees that the task is complete, and in either case what the other side wrote before. The place orders the
-/// ticket's content by itself, for it may be found before its recheck.
-template <class Orders, class Look>
-struct ticket_or_finish : rl::test_suite<ticket_or_finish<Orders, Look>, 3> {
+/// Two threads put a ticket into a place that the completing thread looks at after finish(): it finds the ticket, or
+/// who put it there sees that the task is complete, and in either case what the other side wrote before. The place
+/// orders the ticket's content by itself, for it may be found before its recheck.
+template <class Orders, bool Rechecks>
+struct ticket_or_finish : rl::test_suite<ticket_or_finish<Orders, Rechecks>, 3> {
   struct ticket {
     sync::cell<int> content;
     bool fired = false;
@@ -327,7 +313,7 @@ struct ticket_or_finish : rl::test_suite<ticket_or_finish<Orders, Look>, 3> {
       mine.content.write(written);
       ticket* empty = nullptr;
       RL_ASSERT(places[id - 1].compare_exchange_strong(empty, &mine, sync::release, sync::relaxed));
-      mine.saw_final = is_final(word.status_of(Look::look(word)));
+      mine.saw_final = is_final(word.status_of(Rechecks ? word.recheck() : word.load()));
       if (mine.saw_final) RL_ASSERT(outcome.read() == written);
     }
   }
@@ -385,7 +371,7 @@ constexpr model_case cases[] = {
     {"good_cancel_or_push", random_search<close_or_push<good, by_cancel>>},
     {"good_wait_or_finish", random_search<wait_or_finish<good, careful_waiter>>},
     {"good_take_or_take", random_search<take_or_take<good>>},
-    {"good_ticket_or_finish", random_search<ticket_or_finish<good, by_recheck>>},
+    {"good_ticket_or_finish", random_search<ticket_or_finish<good, true>>},
     {"weak_arm", random_search<start_or_cancel<weak_arm>>},
     {"start_only_release", random_search<start_or_cancel<start_only_release>>},
     {"start_only_acquire", full_search<second_start<start_only_acquire>>},
@@ -397,12 +383,12 @@ constexpr model_case cases[] = {
     {"weak_push", random_search<close_or_push<weak_push, by_finish>>},
     {"weak_take", random_search<take_or_take<weak_take>>},
     {"weak_load", random_search<wait_or_finish<weak_load, careful_waiter>>},
-    {"recheck_only_release", random_search<ticket_or_finish<recheck_only_release, by_recheck>>},
-    {"recheck_only_acquire", random_search<ticket_or_finish<recheck_only_acquire, by_recheck>>},
+    {"recheck_only_release", random_search<ticket_or_finish<recheck_only_release, true>>},
+    {"recheck_only_acquire", random_search<ticket_or_finish<recheck_only_acquire, true>>},
     {"list_read_before_finish", random_search<close_or_push<good, by_two_steps>>},
     {"wait_without_the_bit", random_search<wait_or_finish<good, silent_waiter>>},
     {"sleep_without_comparing", random_search<wait_or_finish<good, hasty_waiter>>},
-    {"ticket_without_recheck", random_search<ticket_or_finish<good, by_load>>},
+    {"ticket_without_recheck", random_search<ticket_or_finish<good, false>>},
 };
 
 }  // namespace

@@ -1,7 +1,11 @@
-// Models of runtime/lockfree/idle_set.hpp and of the protocol at its head, with queues that are only counters: the shipped
-// orders and steps must pass, each mutant must fail.
+// Models of runtime/lockfree/idle_set.hpp and of the protocol at its head, with queues that are only counters: the
+// shipped orders and steps must pass, each mutant must fail.
+//
+// Lengthy tasks are what shows a wake-up that was lost for a while only: without them the worker that should have woken
+// another runs the task itself in the end. A mutant of close() goes straight to relaxed, since nothing between that and
+// seq_cst can be told apart here (its tag says why it stays).
 #include <array>
-#include <span>
+#include <cstdint>
 
 #include "runtime/lockfree/idle_set.hpp"
 #include "tests/model/model_main.hpp"
@@ -214,7 +218,8 @@ struct pool : rl::test_suite<pool<Orders, Steps, Scenario>,
     const bool had = s.token.exchange(true, sync::release);
     if (s.blocked) {
       RL_ASSERT(!s.in_task);
-      rouse(s);
+      s.blocked = false;
+      s.bed.unpark_one(rl::ctx(), RL_INFO);
       ++awake;
     }
     return had;
@@ -237,11 +242,6 @@ struct pool : rl::test_suite<pool<Orders, Steps, Scenario>,
     return !quiet;
   }
 
-  void rouse(seat<threads>& s) {
-    s.blocked = false;
-    s.bed.unpark_one(rl::ctx(), RL_INFO);
-  }
-
   void retire() {
     if (quiet || --awake != 0) return;
     quiet = true;
@@ -250,3 +250,149 @@ struct pool : rl::test_suite<pool<Orders, Steps, Scenario>,
     }
   }
 };
+
+using script = std::array<task, 3>;  // task_kinds: nothing
+
+struct scenario {
+  static constexpr unsigned closers = 0;
+  static constexpr unsigned asleep = 0;  // so many workers, the first ones, sleep already
+  static constexpr unsigned searchers = 1;
+};
+struct one_worker : scenario {
+  static constexpr std::array<script, 1> submitters{{{brief, brief, task_kinds}}};
+  static constexpr unsigned workers = 1;
+};
+struct three_workers : scenario {
+  static constexpr std::array<script, 2> submitters{{{spawning, lengthy, task_kinds}, {brief, lengthy, task_kinds}}};
+  static constexpr unsigned workers = 3;
+  static constexpr unsigned searchers = 2;
+};
+struct from_sleep : scenario {
+  static constexpr std::array<script, 1> submitters{{{lengthy, brief, lengthy}}};
+  static constexpr unsigned workers = 3;
+  static constexpr unsigned asleep = 2;
+};
+struct closing : scenario {
+  static constexpr std::array<script, 1> submitters{{{spawning, brief, task_kinds}}};
+  static constexpr unsigned closers = 1;
+  static constexpr unsigned workers = 2;
+};
+struct closing_in_sleep : closing {
+  static constexpr std::array<script, 1> submitters{{{brief, task_kinds, task_kinds}}};
+  static constexpr unsigned asleep = 2;
+};
+
+/// Fails if a picker has to wait. With nobody else about to claim bits it must not: a bit is there before it is
+/// counted, and who reserves sees it.
+struct no_waiting : relacy_sync {
+  static void pause() { RL_ASSERT(false); }
+};
+
+/// Mutant: the only sleeper's bit is set after it is counted.
+struct late_bit : no_waiting {
+  template <class U>
+  class atomic : public relacy_sync::atomic<U> {
+   public:
+    U fetch_or(U value, memory_order) {
+      map_ = this;
+      bit_ = value;
+      return 0;
+    }
+    U fetch_add(U value, memory_order order) {
+      const U before = relacy_sync::atomic<U>::fetch_add(value, order);
+      map_->relacy_sync::template atomic<U>::fetch_or(bit_, release);
+      return before;
+    }
+
+   private:
+    static inline atomic* map_;
+    static inline U bit_;
+  };
+};
+
+/// One goes to sleep, and is reserved and picked by one who has looked at nothing before and asks for nobody.
+template <class Sync, class Orders>
+struct one_waker : rl::test_suite<one_waker<Sync, Orders>, 2> {
+  idle_set<Sync, Orders> idle{2};
+
+  void thread(unsigned id) {
+    if (id == 0) {
+      idle.announce(0, false);
+    } else if (idle.reserve_any()) {
+      RL_ASSERT(idle.pick(2) == 0);
+    }
+  }
+};
+
+// Mutants of orders.
+struct weak_look : good {
+  static constexpr auto look = sync::acquire;
+};
+struct weak_stop : good {
+  static constexpr auto stop = sync::acq_rel;
+};
+struct weak_set_bit : good {
+  static constexpr auto set_bit = sync::relaxed;
+};
+struct weak_announce : good {
+  static constexpr auto announce = sync::acq_rel;
+};
+struct weak_reserve : good {
+  static constexpr auto reserve = sync::relaxed;
+};
+struct weak_clear_bit : good {
+  static constexpr auto clear_bit = sync::relaxed;
+};
+struct weak_close : good {
+  static constexpr auto close = sync::relaxed;
+};
+
+// Mutants of steps.
+struct no_look_before_sleep : steps {
+  static constexpr bool look_before_sleep = false;
+};
+struct no_look_of_last_searcher : steps {
+  static constexpr bool last_searcher_looks = false;
+};
+struct no_pick_after_reserve : steps {
+  static constexpr bool pick_after_reserve = false;
+};
+struct no_wait_if_reserved : steps {
+  static constexpr bool wait_if_reserved = false;
+};
+struct no_wake_at_close : steps {
+  static constexpr bool close_wakes_one = false;
+};
+struct no_look_before_end : steps {
+  static constexpr bool look_before_end = false;
+};
+
+template <class Orders, class Steps, class Scenario>
+constexpr auto search = random_search<pool<Orders, Steps, Scenario>, 500'000>;
+
+constexpr model_case cases[] = {
+    {"good_one_worker", search<good, steps, one_worker>},
+    {"good_three_workers", search<good, steps, three_workers>},
+    {"good_from_sleep", search<good, steps, from_sleep>},
+    {"good_closing", search<good, steps, closing>},
+    {"good_closing_in_sleep", search<good, steps, closing_in_sleep>},
+    {"good_one_waker", full_search<one_waker<no_waiting, good>>},
+    {"weak_look", search<weak_look, steps, from_sleep>},
+    {"weak_stop", search<weak_stop, steps, from_sleep>},
+    {"weak_set_bit", search<weak_set_bit, steps, closing_in_sleep>},
+    {"weak_announce", search<weak_announce, steps, from_sleep>},
+    {"weak_reserve", full_search<one_waker<no_waiting, weak_reserve>>},
+    {"weak_clear_bit", search<weak_clear_bit, steps, closing_in_sleep>},
+    {"weak_close", search<weak_close, steps, closing>},
+    {"bit_after_count", full_search<one_waker<late_bit, good>>},
+    {"no_look_before_sleep", search<good, no_look_before_sleep, one_worker>},
+    {"no_look_of_last_searcher", search<good, no_look_of_last_searcher, from_sleep>},
+    {"no_pick_after_reserve", search<good, no_pick_after_reserve, from_sleep>},
+    {"no_wait_if_reserved", search<good, no_wait_if_reserved, three_workers>},
+    {"no_wake_at_close", search<good, no_wake_at_close, closing_in_sleep>},
+    {"no_look_before_end", search<good, no_look_before_end, closing_in_sleep>},
+};
+
+}  // namespace
+
+int main(int argc, char** argv) { return model_main(argc, argv, cases); }

@@ -165,6 +165,28 @@ TEST(Promise17Bounded, BlockedSubmittersEndWhenThePoolDoes) {
   expect_all_ran(queued);
 }
 
+TEST(Promise18Bounded, FullPoolThatShutsDownSaysSo) {
+  for (const auto full : {when_full::block, when_full::caller_runs, when_full::fail}) {
+    gate g;
+    thread_pool pool(bounded(full));
+    std::jthread stopper;
+    const gate_opener opener(g);
+    const auto queued = fill_up(pool, g);
+    stopper = std::jthread([&] { pool.shutdown(); });
+    const auto says_shutdown = [&] {
+      try {
+        pool.post([] {});
+        return false;
+      } catch (const pool_full_error&) {
+        return false;
+      } catch (const shutdown_error&) {
+        return true;
+      }
+    };
+    EXPECT_TRUE(eventually(says_shutdown)) << "though it has no room either";
+  }
+}
+
 TEST(Promise17Bounded, NothingIsLostUnderPressure) {
   constexpr int submitters = 4;
   const int each = scaled(5'000);

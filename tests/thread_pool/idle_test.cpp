@@ -64,10 +64,7 @@ void expect_sleeps(wait_policy policy, unsigned workers, int tasks) {
   // "eventually", as a pool may spin for the time that it was given after work has ended
   EXPECT_TRUE(eventually([&] { return nothing_happens(pool, already_there); }));
   const auto stats = pool.stats();
-  for (const auto& w : stats.workers) {
-    EXPECT_GE(w.parked, 1U) << "each worker went to sleep";
-    EXPECT_EQ(w.parked, w.woken + 1) << "and has been woken from all sleeps but the last";
-  }
+  for (const auto& w : stats.workers) EXPECT_GE(w.parked, 1U) << "each worker went to sleep";
   EXPECT_EQ(pool.submit([] { return 3; }).get_for(generous), 3) << "and it wakes up again";
 }
 

@@ -34,6 +34,7 @@ constexpr int usage = 2;
 constexpr int incomplete = 3;
 constexpr int nothing_to_do = 4;
 constexpr int no_output = 5;
+constexpr int no_resources = 6;
 
 finished demo(std::vector<std::string> arguments, const std::function<void()>& prepare = {}) {
   arguments.insert(arguments.begin(), demo_path());
@@ -105,6 +106,7 @@ TEST(demo, the_pool_creates_as_many_threads_as_workers_the_others_one_for_each_f
     EXPECT_EQ(way_named(report, "std::thread").at("threads_created"), files);
     EXPECT_EQ(way_named(report, "std::async").at("threads_created"), files);
     EXPECT_EQ(way_named(report, "remuda pool").at("threads_created"), workers);
+    EXPECT_EQ(report.at("workers"), workers);
   }
 }
 
@@ -119,6 +121,7 @@ TEST(demo, json_has_everything_that_a_script_needs) {
   EXPECT_EQ(report.at("folder"), folder.path().native());
   EXPECT_EQ(report.at("rounds"), 1);
   EXPECT_GE(report.at("usable_cpus"), 1);
+  EXPECT_EQ(report.at("workers"), report.at("usable_cpus"));
   EXPECT_EQ(report.at("skipped"), 0);
   for (const char* none : {"unread", "changed", "disagreeing"}) EXPECT_EQ(report.at(none), json::array()) << none;
   ASSERT_EQ(report.at("ways").size(), 3U);
@@ -347,17 +350,19 @@ TEST(demo, few_descriptors_lose_no_result) {
 #endif
 
 #ifndef REMUDA_TEST_ADDRESSES_ARE_RESERVED
+/// Room for about a hundred stacks; a std::thread keeps its own until it is joined.
+void allow_few_threads() {
+  const rlimit addresses{rlim_t{1} << 30, rlim_t{1} << 30};
+  const rlimit stack{rlim_t{8} << 20, rlim_t{8} << 20};
+  ::setrlimit(RLIMIT_AS, &addresses);
+  ::setrlimit(RLIMIT_STACK, &stack);
+}
+
 TEST(demo, threads_that_the_system_refuses_are_told_and_lose_no_result) {
   const temporary_folder folder;
   const int files = 300;
   write_many(folder, files);
-  const finished f = demo_json(folder.path(), {"--workers", "2"}, [] {
-    // Room for fewer stacks than there are files: a thread keeps its stack until it is joined.
-    const rlimit addresses{rlim_t{1} << 30, rlim_t{1} << 30};
-    const rlimit stack{rlim_t{8} << 20, rlim_t{8} << 20};
-    ::setrlimit(RLIMIT_AS, &addresses);
-    ::setrlimit(RLIMIT_STACK, &stack);
-  });
+  const finished f = demo_json(folder.path(), {"--workers", "2"}, allow_few_threads);
   ASSERT_EQ(f.status, good) << f.err;
   const json report = json::parse(f.out);
   EXPECT_EQ(report.at("results").size(), static_cast<std::size_t>(files));
@@ -365,6 +370,14 @@ TEST(demo, threads_that_the_system_refuses_are_told_and_lose_no_result) {
   EXPECT_EQ(way_named(report, "std::thread").at("threads_created"), files);
   EXPECT_EQ(way_named(report, "remuda pool").at("threads_refused"), 0);
   EXPECT_EQ(way_named(report, "remuda pool").at("threads_created"), 2);
+}
+
+TEST(demo, a_pool_that_cannot_be_started_is_told) {
+  const temporary_folder folder;
+  write_many(folder, 3);
+  const finished f = demo_json(folder.path(), {"--workers", "1000"}, allow_few_threads);
+  EXPECT_EQ(f.status, no_resources);
+  EXPECT_EQ(lines_of(f.err), 1) << f.err;
 }
 #endif
 

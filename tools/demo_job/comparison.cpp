@@ -1,4 +1,4 @@
-#include "comparison.hpp"
+#include "tools/demo_job/comparison.hpp"
 
 #include <utility>
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "digest.hpp"
-#include "files.hpp"
+#include "tools/demo_job/digest.hpp"
+#include "tools/demo_job/files.hpp"
 
 namespace demo {
 

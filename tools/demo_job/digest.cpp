@@ -1,4 +1,4 @@
-#include "digest.hpp"
+#include "tools/demo_job/digest.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-#include "files.hpp"
+#include "tools/demo_job/files.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,4 @@
-#include "report.hpp"
+#include "tools/demo_job/report.hpp"
 
 #include <fmt/format.h>
 
@@ -73,7 +73,8 @@ std::string to_table(const report& r) {
          times(times_of_pool(c.wall, pool.wall)), times(times_of_pool(c.cpu, pool.cpu)));
   }
   line("");
-  line("CPU time: user and system. Task: from its submission to its result. The pool's start and end are counted in.");
+  line("CPU time: user and system. Task: from its submission to its result. The pool's start and end are counted in;");
+  line("its queue is bounded to {} tasks a worker, then the main line waits.", queued_per_worker);
   for (const way w : all_ways) {
     const cost& c = r.medians[static_cast<std::size_t>(w)];
     if (c.no_thread != 0) {
@@ -106,6 +107,7 @@ std::string to_json(const report& r) {
   j["files"] = r.files;
   j["bytes"] = total_bytes(r);
   j["skipped"] = r.skipped;
+  j["workers"] = r.workers;
   j["usable_cpus"] = r.usable_cpus;
   j["rounds"] = r.rounds;
   j["ways"] = ordered_json::array();

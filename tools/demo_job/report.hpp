@@ -4,9 +4,9 @@
 #include <array>
 #include <string>
 
-#include "comparison.hpp"
-#include "files.hpp"
-#include "ways.hpp"
+#include "tools/demo_job/comparison.hpp"
+#include "tools/demo_job/files.hpp"
+#include "tools/demo_job/ways.hpp"
 
 namespace demo {
 
@@ -15,6 +15,7 @@ struct report {
   std::size_t files = 0;
   std::size_t skipped = 0;
   unsigned rounds = 0;
+  unsigned workers = 0;  ///< of the pool
   unsigned usable_cpus = 0;
   std::array<cost, all_ways.size()> medians;  ///< in the order of all_ways
   std::vector<problem> folders_unread;

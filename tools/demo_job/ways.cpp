@@ -1,4 +1,4 @@
-#include "ways.hpp"
+#include "tools/demo_job/ways.hpp"
 
 #include <sys/resource.h>
 
@@ -57,7 +57,7 @@ outcome task(const std::string& path) {
 
 class one_thread_each {
  public:
-  one_thread_each(std::size_t tasks, std::optional<unsigned>) : threads_(tasks), outcomes_(tasks) {}
+  one_thread_each(std::size_t tasks, unsigned) : threads_(tasks), outcomes_(tasks) {}
   ~one_thread_each() {
     for (auto& t : threads_) {
       if (t.joinable()) t.join();
@@ -81,7 +81,7 @@ class one_thread_each {
 
 class one_async_each {
  public:
-  one_async_each(std::size_t tasks, std::optional<unsigned>) : futures_(tasks) {}
+  one_async_each(std::size_t tasks, unsigned) : futures_(tasks) {}
   void start(std::size_t i, const std::string& path) {
     futures_[i] = std::async(std::launch::async, task, std::cref(path));
   }
@@ -93,14 +93,16 @@ class one_async_each {
 
 class pooled {
  public:
-  pooled(std::size_t tasks, std::optional<unsigned> workers) : pool_(options(workers)), futures_(tasks) {}
+  pooled(std::size_t tasks, unsigned workers) : pool_(options(workers)), futures_(tasks) {}
   void start(std::size_t i, const std::string& path) { futures_[i] = pool_.submit(task, std::cref(path)); }
   outcome finish(std::size_t i) { return futures_[i].take(); }
 
  private:
-  static remuda::thread_pool_options options(std::optional<unsigned> workers) {
+  static remuda::thread_pool_options options(unsigned workers) {
     remuda::thread_pool_options o;
     o.workers = workers;
+    o.max_pending = std::size_t{workers} * queued_per_worker;
+    o.full = remuda::when_full::block;
     o.on_start = [](unsigned) { count_this_thread(); };  // also workers that happen to get no task
     return o;
   }
@@ -121,7 +123,7 @@ double quantile(std::vector<double>& values, double q) {
 }
 
 template <class Way>
-round run_as(const std::vector<std::string>& paths, std::optional<unsigned> workers, progress& bar) {
+round run_as(const std::vector<std::string>& paths, unsigned workers, progress& bar) {
   const std::size_t n = paths.size();
   round r;
   std::vector<outcome> outcomes(n);
@@ -187,7 +189,7 @@ round run_as(const std::vector<std::string>& paths, std::optional<unsigned> work
 
 }  // namespace
 
-round run(way w, const std::vector<std::string>& paths, std::optional<unsigned> workers, progress& bar) {
+round run(way w, const std::vector<std::string>& paths, unsigned workers, progress& bar) {
   switch (w) {
     case way::one_thread_each:
       return run_as<one_thread_each>(paths, workers, bar);

@@ -3,13 +3,12 @@
 
 #include <array>
 #include <cstddef>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "digest.hpp"
-#include "progress.hpp"
+#include "tools/demo_job/digest.hpp"
+#include "tools/demo_job/progress.hpp"
 
 namespace demo {
 
@@ -44,8 +43,12 @@ struct round {
   std::vector<digest> digests;  ///< in the order of the paths
 };
 
-/// Does the job once. `workers` is for the pool; none: as many as it thinks best. Throws std::system_error when the
-/// pool cannot be started.
-round run(way w, const std::vector<std::string>& paths, std::optional<unsigned> workers, progress& bar);
+/// Tasks that may wait in the pool, for each of its workers; then the main line waits too. Enough to keep the workers
+/// busy, and no more, because the delays of tasks are to be compared: with all files queued at once they would tell the
+/// length of the queue. The other ways need no bound: the price of a thread holds up their main line.
+inline constexpr unsigned queued_per_worker = 4;
+
+/// Does the job once, with so many workers in the pool. Throws std::system_error when the pool cannot be started.
+round run(way w, const std::vector<std::string>& paths, unsigned workers, progress& bar);
 
 }  // namespace demo

@@ -49,6 +49,9 @@ struct std_sync {
 #endif
   }
 
+  /// Keeps the compiler, and nothing else, from moving memory accesses across it.
+  static void compiler_fence() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }
+
   /// One turn of a busy wait.
   static void pause() noexcept {
 #if defined(__x86_64__)
