@@ -28,6 +28,7 @@ class Row:
 DELAYS = ["p50_us", "p99_us", "p999_us", "max_us"]
 TWO_LINES = "cache_line_round_trip/two_lines"
 QUEUE = "moodycamel_item/plain"
+ATOMIC = "lock_cmpxchg/limit"
 
 ROWS = {
     "round_trip_hot": Row("round trip, hot, one worker, on the other core", DELAYS + ["elsewhere"],
@@ -48,8 +49,8 @@ ROWS = {
     "one_producer_2_workers": Row("one producer, 2 workers, a task", ["ns"], {"ns": 45}, limit=QUEUE),
     "two_producers": Row("two producers, 2 workers, a task", ["ns"], {"ns": 35}, limit=QUEUE),
     "futures_kept": Row("futures kept, then all waited for, a task", ["ns"], {"ns": 120}, limit=QUEUE),
-    "spawn_flat": Row("spawned inside, by one task, a task", ["ns"], {"ns": 25}),
-    "spawn_tree": Row("spawned inside, two by each, a task", ["ns"], {"ns": 10}),
+    "spawn_flat": Row("spawned inside, by one task, a task", ["ns"], {"ns": 25}, limit=ATOMIC),
+    "spawn_tree": Row("spawned inside, two by each, a task", ["ns"], {"ns": 10}, limit=ATOMIC),
     "callback": Row("callback on completion, a task", ["ns"], {"ns": 120}, limit=QUEUE),
     "allocations": Row("heap calls a submit, after warm-up", ["per_submit"], {"per_submit": 0},
                        note="what a library's own allocator recycles is not counted"),

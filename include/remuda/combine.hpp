@@ -101,8 +101,8 @@ auto wait_until_deadline(Range&& range, wait_until condition, const deadline& un
 
 }  // namespace detail
 
-/// Waits for a range of future<T>; duplicates count once, an empty range returns at once. Returns who is done and who is
-/// not, each in input order. Blocks; inside a task the pool's other work goes on.
+/// Waits for a range of future<T>; duplicates count once, an empty range returns at once. Returns who is done and who
+/// is not, each in input order. Blocks; inside a task the pool's other work goes on.
 template <std::ranges::input_range Range>
 auto wait(Range&& range, wait_until condition = wait_until::all_completed) {
   return detail::wait_until_deadline(std::forward<Range>(range), condition, {});
@@ -251,10 +251,9 @@ future<std::tuple<future<T>, future<Us>...>> when_all(future<T> first, future<Us
   static_cast<void>(first.done());
   (static_cast<void>(rest.done()), ...);
   const std::uint64_t home = first.state()->home;
-  return detail::gather<list>::start(list(std::move(first), std::move(rest)...), home, 1 + sizeof...(Us),
-                                     [](const list& all, auto&& attach) {
-                                       std::apply([&](const auto&... f) { (attach(f.state()), ...); }, all);
-                                     });
+  return detail::gather<list>::start(
+      list(std::move(first), std::move(rest)...), home, 1 + sizeof...(Us),
+      [](const list& all, auto&& attach) { std::apply([&](const auto&... f) { (attach(f.state()), ...); }, all); });
 }
 
 template <class T>

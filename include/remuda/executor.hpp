@@ -40,7 +40,8 @@ struct bound {
   F f;
   std::tuple<Args...> args;
   decltype(auto) operator()() && {
-    return std::apply([this](Args&... a) -> decltype(auto) { return std::invoke(std::move(f), std::move(a)...); }, args);
+    return std::apply([this](Args&... a) -> decltype(auto) { return std::invoke(std::move(f), std::move(a)...); },
+                      args);
   }
 };
 

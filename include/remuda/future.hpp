@@ -1,4 +1,5 @@
-// future<T> and promise<T>: a result that arrives later, one atomic word of state, callbacks run by whoever completes it.
+// future<T> and promise<T>: a result that arrives later, one atomic word of state, callbacks run by whoever completes
+// it.
 //
 // A future is a shared handle, as in Python's concurrent.futures: copies name the same result. Handles may be used from
 // several threads as long as each thread uses its own copy or only const operations.
@@ -27,8 +28,9 @@ class future {
  public:
   using value_type = T;
   /// What get() returns: const T&, T& for a reference, nothing for void.
-  using reference = std::conditional_t<std::is_void_v<T>, void,
-                                       std::conditional_t<std::is_reference_v<T>, T, std::add_lvalue_reference_t<const T>>>;
+  using reference =
+      std::conditional_t<std::is_void_v<T>, void,
+                         std::conditional_t<std::is_reference_v<T>, T, std::add_lvalue_reference_t<const T>>>;
 
   /// A future of nothing: every operation but valid(), comparison and assignment throws invalid_state_error.
   future() noexcept = default;
@@ -47,9 +49,9 @@ class future {
   bool valid() const noexcept { return state_ != nullptr; }
 
   /// Waits, then returns the value or rethrows the task's exception; may be called any number of times from any thread.
-  /// The reference lives as long as some handle to this result. Blocks. Inside a task of the same pool the awaited task is
-  /// run here if nobody has started it, else the worker's seat goes to a spare thread, so it cannot deadlock.
-  /// Throws cancelled_error, invalid_state_error after take(), and whatever the task threw.
+  /// The reference lives as long as some handle to this result. Blocks. Inside a task of the same pool the awaited task
+  /// is run here if nobody has started it, else the worker's seat goes to a spare thread, so it cannot deadlock. Throws
+  /// cancelled_error, invalid_state_error after take(), and whatever the task threw.
   reference get() const { return result(detail::wait(checked(), {})); }
 
   /// As get(), for at most `timeout`; then throws timeout_error and leaves task and future as they are.
@@ -243,7 +245,8 @@ class promise {
   ~promise() {
     if (state_ == nullptr) return;
     if (state_->word.try_start()) {
-      detail::complete(state_, state_->fail(std::make_exception_ptr(broken_promise("the promise was destroyed without a result"))));
+      detail::complete(
+          state_, state_->fail(std::make_exception_ptr(broken_promise("the promise was destroyed without a result"))));
     }
     detail::release_reference(state_);
   }
@@ -255,8 +258,8 @@ class promise {
   }
 
   /// Completes the future; callbacks run here, before it returns (but see future::on_done for nesting). Throws
-  /// invalid_state_error when there is a result or a cancellation already: it names the state found and changes nothing.
-  /// If making the value throws, the future gets that error. Lock-free.
+  /// invalid_state_error when there is a result or a cancellation already: it names the state found and changes
+  /// nothing. If making the value throws, the future gets that error. Lock-free.
   template <class... Args>
     requires(std::is_void_v<T> ? sizeof...(Args) == 0 : sizeof...(Args) == 1)
   void set_value(Args&&... args) {

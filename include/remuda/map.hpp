@@ -32,7 +32,8 @@ namespace detail {
 
 /// What became of one input; void results are kept as monostate.
 template <class R>
-using outcome = std::variant<std::conditional_t<std::is_void_v<R>, std::monostate, std::remove_cvref_t<R>>, std::exception_ptr>;
+using outcome =
+    std::variant<std::conditional_t<std::is_void_v<R>, std::monostate, std::remove_cvref_t<R>>, std::exception_ptr>;
 
 /// The task of a chunk. A failed item does not spoil its neighbours.
 template <class F, class In, class R>
@@ -180,8 +181,8 @@ class map_range {
 
 /// Calls f(input) for every input on the pool. Returns a range of the results in input order: for (auto& r : map(...)).
 /// f is copied into each task; a failed item throws at its own place, after the results before it, and the items after
-/// it can still be read. The pool starts on the first window at once. After shutdown the results of what was drawn come,
-/// then shutdown_error. Reading blocks. Throws std::invalid_argument for a chunk_size or window of 0.
+/// it can still be read. The pool starts on the first window at once. After shutdown the results of what was drawn
+/// come, then shutdown_error. Reading blocks. Throws std::invalid_argument for a chunk_size or window of 0.
 template <class E, class F, std::ranges::viewable_range Range>
   requires std::ranges::input_range<Range>
 auto map(E& pool, F f, Range&& range, map_options options = {}) {

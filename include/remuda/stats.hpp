@@ -20,13 +20,13 @@ struct delay_histogram {
 };
 
 struct worker_stats {
-  int cpu = -1;               ///< OS index of the CPU it is pinned to; -1: not pinned
-  std::uint64_t run = 0;      ///< tasks run
-  std::uint64_t stolen = 0;   ///< tasks taken from another worker
-  std::uint64_t injected = 0; ///< tasks taken from the outside queue
-  std::uint64_t parked = 0;   ///< times it went to sleep
-  std::uint64_t woken = 0;    ///< times somebody woke it
-  delay_histogram queue_delay; ///< from submit to start, of one task in 64
+  int cpu = -1;                 ///< OS index of the CPU it is pinned to; -1: not pinned
+  std::uint64_t run = 0;        ///< tasks run
+  std::uint64_t stolen = 0;     ///< tasks taken from another worker
+  std::uint64_t injected = 0;   ///< tasks taken from the outside queue
+  std::uint64_t parked = 0;     ///< times it went to sleep
+  std::uint64_t woken = 0;      ///< times somebody woke it
+  delay_histogram queue_delay;  ///< from submit to start, of one task in 64
 };
 
 struct pool_stats {

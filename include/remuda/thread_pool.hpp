@@ -23,7 +23,8 @@ namespace remuda {
 /// What a worker does when it finds no work.
 enum class wait_policy {
   efficient,  ///< sleeps at once: least CPU, every task that finds the pool idle pays a wake-up
-  balanced,   ///< spins for about the cost of a wake-up if recent gaps were that short, else sleeps; an idle pool uses no CPU
+  balanced,   ///< spins for about the cost of a wake-up if recent gaps were that short, else sleeps; an idle pool uses
+              ///< no CPU
   busy_poll,  ///< never sleeps: the least latency, one whole core per worker
 };
 
@@ -71,8 +72,8 @@ class thread_pool {
   thread_pool(const thread_pool&) = delete;
   thread_pool& operator=(const thread_pool&) = delete;
 
-  /// Queues f(args...). Function and arguments are decayed and moved in once; they are destroyed as soon as the task has
-  /// ended. Any thread, lock-free (apart from when_full::block). Throws shutdown_error after shutdown, except from
+  /// Queues f(args...). Function and arguments are decayed and moved in once; they are destroyed as soon as the task
+  /// has ended. Any thread, lock-free (apart from when_full::block). Throws shutdown_error after shutdown, except from
   /// tasks of this pool that were running then; pool_full_error; broken_pool_error in a forked child; std::bad_alloc.
   template <class F, class... Args>
   future<task_result<F, Args...>> submit(F&& f, Args&&... args) {
@@ -152,8 +153,8 @@ decltype(auto) blocking(F&& f) {
 }
 
 /// Runs `f()` with the affinity mask that the pool was made with. A thread inherits the mask of the one that starts it,
-/// so a task starts threads of its own in here, lest they all share the worker's one CPU. Outside of a task it just runs
-/// `f`. Throws what `f` throws.
+/// so a task starts threads of its own in here, lest they all share the worker's one CPU. Outside of a task it just
+/// runs `f`. Throws what `f` throws.
 template <class F>
 decltype(auto) unpinned(F&& f) {
   const detail::unpinned_region region;

@@ -4,11 +4,13 @@
 //   bit i of the map: worker i may be picked by a waker
 //
 // Protocol (runtime/sched/SLEEP.md tells why no wake-up is lost)
-//   pusher    makes work visible, executes a fence, then reads the word                                    [W]
+//   pusher    makes work visible, executes a fence, reads the word                                        [W]
 //             sleeping > 0 and searching == 0: reserve(), pick(), wake the one picked
-//   searcher  found work: stop_searching(); if it was the last one and somebody sleeps it looks whether more work is
-//             visible, and if so reserves and wakes the next: one wake at a time, for as long as there is work
-//   sleeper   sets its bit, then announces itself in the word [N], then looks at every queue; nothing: sleeps.
+//   searcher  found work: stop_searching() [Q]; if it was the last one and somebody sleeps, it executes a fence and
+//   looks
+//             whether more work is visible; if so it reserves and wakes the next: one at a time, while there is work
+//   sleeper   sets its bit, then announces itself in the word [N], executes a fence, looks at every queue; nothing:
+//   sleeps.
 //             Something: reserve_any() and pick(self first), as if it were the one to wake somebody
 //
 // Invariants
@@ -33,14 +35,12 @@ namespace remuda::detail {
 
 template <class Sync>
 struct idle_set_orders {
-  static constexpr auto look = Sync::seq_cst;
   static constexpr auto search = Sync::release;
-  static constexpr auto stop = Sync::seq_cst;
   static constexpr auto set_bit = Sync::release;
-  static constexpr auto announce = Sync::seq_cst;
+  static constexpr auto announce = Sync::acq_rel;
   static constexpr auto reserve = Sync::acquire;
   static constexpr auto clear_bit = Sync::acquire;
-  static constexpr auto close = Sync::seq_cst;
+  static constexpr auto close = Sync::acq_rel;
 };
 
 template <class Sync, class Orders = idle_set_orders<Sync>>
@@ -60,13 +60,14 @@ class idle_set {
   /// Every worker sleeps: nothing runs, except on threads without a seat.
   bool all_sleep(word_type w) const { return sleeping(w) == workers_ && searching(w) == 0; }
 
-  /// [W] seq_cst: comes after the caller's publication of work in the single order; pairs with [N] and [Q].
-  word_type look() const { return word_.load(Orders::look); }
+  /// relaxed: the caller's fence between its publication of work and this [W] is what orders it against the fences
+  /// after [N] and [Q].
+  word_type look() const { return word_.load(Sync::relaxed); }
   static bool wake_wanted(word_type w) { return sleeping(w) > 0 && searching(w) == 0; }
 
   /// active -> searching, unless `limit` workers search already.
   /// [I] release: a sleeper that finds no worker active [N] need not make others execute a fence, for it sees what they
-  /// pushed while they were.
+  /// pushed while they were. The model, whose fences are all full ones, cannot catch a weaker one.
   bool try_search(unsigned limit) {
     word_type w = word_.load(Sync::relaxed);  // relaxed: a guess for the CAS
     while (searching(w) < limit) {
@@ -77,25 +78,29 @@ class idle_set {
 
   /// searching -> active. True: it was the last searcher and somebody sleeps, so the caller must look for more work.
   bool stop_searching() {
-    // [Q] seq_cst: a pusher that saw us searching [W] published its work before; the caller's look comes after
-    const word_type before = word_.fetch_sub(one_searching, Orders::stop);
+    // [Q] relaxed: the caller's look has a fence before it, and the pusher that saw us searching one before [W]
+    const word_type before = word_.fetch_sub(one_searching, Sync::relaxed);
     return searching(before) == 1 && sleeping(before) > 0;
   }
 
   /// searching or active -> sleeping. Returns the word after it. The caller then looks at every queue before it sleeps.
   word_type announce(unsigned worker, bool from_searching) {
     assert(worker < workers_);
-    // [B] release: pairs with [C], for a waker may pick us before [N]; and I1 wants the bit to be there before the count
+    // [B] release: pairs with [C], for a waker may pick us before [N]; and I1 wants the bit there before the count
     map_[worker / 64].fetch_or(bit(worker), Orders::set_bit);
     const word_type step = one_sleeping - (from_searching ? one_searching : 0);
-    // [N] seq_cst: before the look at the queues in the single order; release: publishes [B] to [V]
+    // [N] release: publishes [B] to [V]; acquire: pairs with [I]. A fence stands between it and the look at the queues
     return word_.fetch_add(step, Orders::announce) + step;
   }
 
   /// The right to wake one sleeper, who counts as searching from now on. False: none sleeps, or somebody searches.
-  bool reserve() { return reserve_if([](word_type w) { return wake_wanted(w); }); }
+  bool reserve() {
+    return reserve_if([](word_type w) { return wake_wanted(w); });
+  }
   /// The same, whether somebody searches or not.
-  bool reserve_any() { return reserve_if([](word_type w) { return sleeping(w) > 0; }); }
+  bool reserve_any() {
+    return reserve_if([](word_type w) { return sleeping(w) > 0; });
+  }
 
   /// Uses up a reservation, if this worker may be picked.
   bool try_pick(unsigned worker) {
@@ -125,9 +130,8 @@ class idle_set {
   }
 
   /// No more work comes from outside. Returns the word after it.
-  /// [Z] release: the worker whose [N] finds the pool closing sees what the closer did before. The model catches
-  /// nothing between that and seq_cst, and needs no more: who looks [W] and does not see it comes before the [N] that
-  /// ends the pool. It stays seq_cst, which costs nothing here, for closers that read something else next.
+  /// [Z] release: the worker whose [N] finds the pool closing sees what the closer did before; acquire: the closer that
+  /// finds all asleep sees what they did. The model does not look at the latter.
   word_type close() { return word_.fetch_or(closing_bit, Orders::close) | closing_bit; }
 
  private:

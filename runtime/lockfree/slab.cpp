@@ -222,7 +222,10 @@ void* allocate(std::size_t bytes) {
   block* const b = self.free_blocks[size_class];
   if (b == nullptr) [[unlikely]]
     return allocate_slow(size_class, bytes);
-  self.free_blocks[size_class] = b->next.read();
+  block* const next = b->next.read();
+  self.free_blocks[size_class] = next;
+  // Another thread may have written it last; fetched now, it is here when the next block is asked for.
+  __builtin_prefetch(next, 1);
   return make_used(b, size_class, bytes);
 }
 

@@ -45,8 +45,6 @@ struct work_deque_orders {
   static constexpr auto steal_bottom = Sync::seq_cst;  // [B3]
   static constexpr auto steal_ring = Sync::acquire;    // [R2]
   static constexpr auto steal_take = Sync::seq_cst;    // [T5]
-  static constexpr auto check_top = Sync::seq_cst;     // [T6]
-  static constexpr auto check_bottom = Sync::seq_cst;  // [B4]
 };
 
 enum class steal_outcome {
@@ -84,7 +82,7 @@ class work_deque {
     ring* to = owner_.ring_now.load(Sync::relaxed);
     if (bottom - owner_.cached_top > to->mask) [[unlikely]]
       to = make_room(bottom);
-    to->at(bottom).store(item, Sync::relaxed);  // relaxed: [B1] publishes it
+    to->at(bottom).store(item, Sync::relaxed);             // relaxed: [B1] publishes it
     owner_.bottom.store(bottom + 1, Orders::push_bottom);  // [B1] release: publishes item and slot; pairs with [B3]
   }
 
@@ -114,15 +112,12 @@ class work_deque {
     return {item, steal_outcome::stolen};
   }
 
-  /// Any thread. May be wrongly true, but is false only if every item whose push() and fence came before it was taken:
-  /// the last check of a thread that has announced its sleep with a seq_cst operation.
+  /// Any thread. May be wrongly true, but is false only if every item whose push() and fence came before the caller's
+  /// fence was taken: the last look of a thread that has announced its sleep.
   bool maybe_nonempty() const {
-    // [T6] An old top only makes an empty deque look non-empty, so no weaker order can be caught; seq_cst costs no more
-    // on x86-64 and lets the argument for sleeping speak of one order of all its accesses.
-    const index top = thief_.top.load(Orders::check_top);
-    // [B4] seq_cst: the sleeper's half of the store-load pair whose other half is [B1], the pusher's fence and its next
-    // load.
-    return top < owner_.bottom.load(Orders::check_bottom);
+    // relaxed, both: the fences order them, and nothing is read on their strength. An old top errs towards non-empty.
+    const index top = thief_.top.load(Sync::relaxed);
+    return top < owner_.bottom.load(Sync::relaxed);
   }
 
   /// Any thread; exact only for the owner while no thief is about.

@@ -1,9 +1,9 @@
 // A task that blocks: its seat goes to a spare thread, so that the CPU and the queue are not blocked with it.
 //
-// The thread that blocked runs the rest of its task without a seat, as a guest, and becomes a spare itself when the task
-// has ended. Spares are kept for the next time, up to a bound. Beyond the bound a task blocks in its seat: tasks that
-// wait for tasks still finish, since whoever waits for an unstarted task runs it, but a promise that only a queued task
-// will fulfil may then wait for ever.
+// The thread that blocked runs the rest of its task without a seat, as a guest, and becomes a spare itself when the
+// task has ended. Spares are kept for the next time, up to a bound. Beyond the bound a task blocks in its seat: tasks
+// that wait for tasks still finish, since whoever waits for an unstarted task runs it, but a promise that only a queued
+// task will fulfil may then wait for ever.
 #include <pthread.h>
 
 #include <algorithm>
@@ -38,9 +38,7 @@ std::size_t default_stack_size() {
 
 constinit thread_local pool_thread* this_thread = nullptr;
 
-bool pool_core::inside() const {
-  return (this_thread != nullptr && this_thread->core == this) || guest_of == this;
-}
+bool pool_core::inside() const { return (this_thread != nullptr && this_thread->core == this) || guest_of == this; }
 
 bool pool_core::may_nest(const pool_thread& me) const {
   const auto used = static_cast<std::size_t>(me.stack_base - static_cast<const char*>(__builtin_frame_address(0)));
@@ -57,7 +55,8 @@ void pool_core::take_seat(pool_thread& me, seat* s) {
   if (!std::exchange(me.started, true) && options_.on_start) first_turn(me);
 }
 
-/// Calls on_start. The constructor of the pool waits for the workers'; a spare that comes later can only report an error.
+/// Calls on_start. The constructor of the pool waits for the workers'; a spare that comes later can only report an
+/// error.
 void pool_core::first_turn(pool_thread& me) {
   std::exception_ptr error;
   try {
@@ -127,8 +126,10 @@ bool pool_core::wait_as_spare(pool_thread& me) {
 }
 
 void pool_core::leave_guest() {
-  // seq_cst: against close(), whose caller looks for guests after it; we look for it after we have left
-  if (guests_.fetch_sub(1, std_sync::seq_cst) % one_entry == 1 && idle_.closing(idle_.look())) wake_for_check();
+  // release: all that the guest did comes before the end of the pool
+  if (guests_.fetch_sub(1, std_sync::acq_rel) % one_entry != 1) return;
+  std_sync::full_fence();  // the closer looks for guests after close(), and we for close() after we have left
+  if (idle_.closing(idle_.look())) wake_for_check();
 }
 
 bool pool_core::run_as_guest(state* task) {

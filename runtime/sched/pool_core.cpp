@@ -26,8 +26,8 @@ void reject(state* task) {
 
 [[noreturn]] void throw_shutdown() { throw shutdown_error("the pool was shut down: it takes no more tasks"); }
 
-/// A pool that is made inside a task starts from the CPUs that its worker's pool started from, not from the one CPU that
-/// the worker is pinned to.
+/// A pool that is made inside a task starts from the CPUs that its worker's pool started from, not from the one CPU
+/// that the worker is pinned to.
 os::cpu_mask inherited_mask() {
   if (this_thread != nullptr) return this_thread->core->mask();
   os::cpu_mask mask;
@@ -35,7 +35,9 @@ os::cpu_mask inherited_mask() {
   return mask;
 }
 
-topology machine_for(const os::cpu_mask& mask) { return mask.empty() ? detect_topology() : topo::detect_topology(mask); }
+topology machine_for(const os::cpu_mask& mask) {
+  return mask.empty() ? detect_topology() : topo::detect_topology(mask);
+}
 
 unsigned checked_workers(const thread_pool_options& options, const topology& machine) {
   const unsigned workers = options.workers.value_or(machine.usable());
@@ -60,8 +62,7 @@ nanoseconds spin_of(wait_policy policy) {
 
 }  // namespace
 
-pool_core::pool_core(thread_pool_options options)
-    : pool_core(std::move(options), inherited_mask()) {}
+pool_core::pool_core(thread_pool_options options) : pool_core(std::move(options), inherited_mask()) {}
 
 pool_core::pool_core(thread_pool_options options, os::cpu_mask mask)
     : pool_core(std::move(options), mask, machine_for(mask)) {}
@@ -72,7 +73,8 @@ pool_core::pool_core(thread_pool_options options, os::cpu_mask mask, const topol
       mask_(std::move(mask)),
       placement_(machine, checked_workers(options_, machine)),
       // More spinning threads than that only take the CPU from the one that makes what they wait for.
-      searchers_(options_.policy == wait_policy::busy_poll ? placement_.workers() : std::max(1U, placement_.workers() / 2)),
+      searchers_(options_.policy == wait_policy::busy_poll ? placement_.workers()
+                                                           : std::max(1U, placement_.workers() / 2)),
       idle_(placement_.workers()) {
   seats_.reserve(placement_.workers());
   for (unsigned i = 0; i < placement_.workers(); ++i) {
@@ -143,7 +145,8 @@ void pool_core::schedule(state* task) {
   if (pool_registry::forked_since(id_)) {
     reject(task);
     throw broken_pool_error(
-        "this process was forked from the one that made the pool: its workers are not here; make a pool after the fork");
+        "this process was forked from the one that made the pool: its workers are not here; make a pool after the "
+        "fork");
   }
   static constinit thread_local std::uint32_t submits = 0;
   task->submitted_at = delay_stamp(submits);

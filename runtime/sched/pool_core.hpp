@@ -29,8 +29,8 @@ struct pool_thread {
   bool reserved = false;  // a spare that was started for a seat which is on its way
   bool started = false;   // on_start has been called
   const char* stack_base = nullptr;
-  parker mailbox;                 // a spare waits here for a seat, or for the end (null seat)
-  detail::seat* handed = nullptr; // written before the mailbox gets its token
+  parker mailbox;                  // a spare waits here for a seat, or for the end (null seat)
+  detail::seat* handed = nullptr;  // written before the mailbox gets its token
 };
 
 /// The pool thread that runs this code; null on all other threads.
@@ -107,7 +107,8 @@ class pool_core : public std::enable_shared_from_this<pool_core> {
   void take_seat(pool_thread& me, seat* s);
   bool wait_as_spare(pool_thread& me);
   pool_thread* find_spare();
-  void enter_guest() { guests_.fetch_add(one_entry + 1, std_sync::seq_cst); }
+  // relaxed: the claim of a task that follows publishes it
+  void enter_guest() { guests_.fetch_add(one_entry + 1, std_sync::relaxed); }
   void leave_guest();
 
   const thread_pool_options options_;
@@ -120,7 +121,7 @@ class pool_core : public std::enable_shared_from_this<pool_core> {
   idle_set<std_sync> idle_;
   static constexpr std::uint64_t one_entry = std::uint64_t{1} << 32;
   alignas(cache_line) atomic<std::uint64_t> guests_{0};  // how many are there, and above that how many ever came
-  atomic<std::uint32_t> terminated_{0};  // also a futex: shutdown waits on it
+  atomic<std::uint32_t> terminated_{0};                  // also a futex: shutdown waits on it
   atomic<bool> cancel_pending_{false};
   atomic<bool> spares_used_up_{false};
   alignas(cache_line) atomic<std::uint64_t> queued_{0};  // bounded mode only

@@ -56,8 +56,6 @@ std::shared_ptr<pool_core> find(std::uint64_t id) {
   return at == pools().pools.end() ? nullptr : at->second.lock();
 }
 
-bool forked_since(std::uint64_t id) {
-  return id != 0 && (id >> fork_shift) != forks.load(std_sync::relaxed);
-}
+bool forked_since(std::uint64_t id) { return id != 0 && (id >> fork_shift) != forks.load(std_sync::relaxed); }
 
 }  // namespace remuda::detail::pool_registry

@@ -95,7 +95,8 @@ std::string type_name_of_current_exception() {
   const std::type_info* type = abi::__cxa_current_exception_type();
   if (type == nullptr) return "unknown type";
   int failed = 0;
-  const std::unique_ptr<char, void (*)(void*)> name(abi::__cxa_demangle(type->name(), nullptr, nullptr, &failed), std::free);
+  const std::unique_ptr<char, void (*)(void*)> name(abi::__cxa_demangle(type->name(), nullptr, nullptr, &failed),
+                                                    std::free);
   return failed == 0 ? name.get() : type->name();
 }
 
@@ -168,10 +169,11 @@ void print_error(const std::exception_ptr& error) noexcept {
   try {
     std::rethrow_exception(error);
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "remuda: uncaught %s in a callback or posted task: %s\n", type_name_of_current_exception().c_str(),
-                 e.what());
+    std::fprintf(stderr, "remuda: uncaught %s in a callback or posted task: %s\n",
+                 type_name_of_current_exception().c_str(), e.what());
   } catch (...) {
-    std::fprintf(stderr, "remuda: uncaught %s in a callback or posted task\n", type_name_of_current_exception().c_str());
+    std::fprintf(stderr, "remuda: uncaught %s in a callback or posted task\n",
+                 type_name_of_current_exception().c_str());
   }
 }
 

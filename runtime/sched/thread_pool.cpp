@@ -7,11 +7,12 @@ namespace remuda {
 
 thread_pool::thread_pool() : thread_pool(thread_pool_options{}) {}
 
-thread_pool::thread_pool(unsigned workers) : thread_pool([workers] {
-  thread_pool_options options;
-  options.workers = workers;
-  return options;
-}()) {}
+thread_pool::thread_pool(unsigned workers)
+    : thread_pool([workers] {
+        thread_pool_options options;
+        options.workers = workers;
+        return options;
+      }()) {}
 
 thread_pool::thread_pool(thread_pool_options options)
     : core_(std::make_shared<detail::pool_core>(std::move(options))), id_(core_->id()) {

@@ -17,7 +17,8 @@ constinit thread_local spin_budget waiting{balanced_spin};
 
 [[noreturn]] void throw_forked() {
   throw broken_pool_error(
-      "this process was forked from the one that made the pool: its workers are not here, so the task cannot finish; make "
+      "this process was forked from the one that made the pool: its workers are not here, so the task cannot finish; "
+      "make "
       "a pool after the fork");
 }
 

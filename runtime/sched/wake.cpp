@@ -60,17 +60,17 @@ void pool_core::wake_for_check() {
 
 /// Called by a worker that has announced its sleep, as the last one, after close(). True: the pool has ended.
 ///
-/// It has when at one moment there was no outside work, no worker awake and no guest. Each deque is looked at by its own
-/// worker, last of all, so a sleeping worker's is empty. The moment is the look at the word: outside work that was taken
-/// before is with a worker who is awake, or was; guests who came or left around it show in the second reading of
+/// It has when at one moment there was no outside work, no worker awake and no guest. Each deque is looked at by its
+/// own worker, last of all, so a sleeping worker's is empty. The moment is the look at the word: outside work that was
+/// taken before is with a worker who is awake, or was; guests who came or left around it show in the second reading of
 /// guests_, which counts entries too. What is pushed later belongs to a submitter that sees close() after its push and
 /// takes the mutex (schedule_late), and so finds out on which side of this check it came.
 bool pool_core::try_terminate() {
   const std::lock_guard lock(mutex_);
-  const auto guests = guests_.load(std_sync::seq_cst);
+  const auto guests = guests_.load(std_sync::acquire);
   if (guests % one_entry != 0 || outside_.size_approx() != 0) return false;
   std_sync::full_fence();  // whoever took outside work was woken before; the queue's loads are not ours to order
-  if (!idle_.all_sleep(idle_.look()) || guests_.load(std_sync::seq_cst) != guests) return false;
+  if (!idle_.all_sleep(idle_.look()) || guests_.load(std_sync::acquire) != guests) return false;
   terminated_.store(1, std_sync::release);  // release: whoever sees it sees all that the pool has done
   os::futex_wake(&terminated_, os::futex_wake_all);
   for (pool_thread* spare : spares_) spare->mailbox.unpark();

@@ -67,6 +67,7 @@ state* pool_core::take_outside(seat& s, std::size_t most) {
   const std::size_t got = outside_.take(s.outside, tasks, std::min(most, 1 + there / (2 * seats_.size())));
   if (got == 0) return nullptr;
   s.counters.injected.add(got);
+  for (std::size_t i = 0; i < got; ++i) __builtin_prefetch(tasks[i], 1);  // all lines under way at once
   // Newest first, so that this worker, which pops the newest, runs them in the order in which they came. The deque is
   // empty when most > 1, so that no push can run out of memory.
   for (std::size_t i = got; i-- > 1;) s.deque.push(tasks[i]);
@@ -125,7 +126,6 @@ state* pool_core::search(seat& s) {
 bool pool_core::sleep(seat& s, bool searching) {
   flush_remote_frees();
   const auto word = idle_.announce(s.index, searching);
-  std_sync::full_fence();  // before the look at the outside queue, whose loads are not ours to order
   // Pushers onto their own deques pay for no fence, so they are made to execute one, if there are any.
   const bool alone = idle_.sleeping(word) + idle_.searching(word) == size();
   if (!(alone || asymmetric_fence::heavy()) || work_visible()) {
@@ -143,7 +143,9 @@ bool pool_core::sleep(seat& s, bool searching) {
   return terminated_.load(std_sync::acquire) == 0;  // acquire: comes after all that the pool has done
 }
 
+/// For a worker that has just left the count of searchers, or joined that of sleepers.
 bool pool_core::work_visible() const {
+  std_sync::full_fence();  // pairs with the pushers'; the loads of the outside queue are not ours to order
   if (outside_.size_approx() != 0) return true;
   for (const auto& s : seats_) {
     if (s->deque.maybe_nonempty()) return true;

@@ -2,9 +2,9 @@
 //
 // light() on one thread and heavy() on another work together as two full fences do: of a store before and a load after
 // the one, and a store before and a load after the other, at least one load sees the other side's store. heavy() makes
-// every running thread of the process execute a full fence (membarrier(2), private expedited), so that light() need only
-// keep the compiler from moving things. Where the system has no membarrier, light() is a full fence itself.
-// The technique is that of the asymmetric fences of P1202 and folly.
+// every running thread of the process execute a full fence (membarrier(2), private expedited), so that light() need
+// only keep the compiler from moving things. Where the system has no membarrier, light() is a full fence itself. The
+// technique is that of the asymmetric fences of P1202 and folly.
 #pragma once
 
 #include "remuda/detail/sync.hpp"

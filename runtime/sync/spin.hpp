@@ -47,7 +47,8 @@ class spinner {
  public:
   explicit spinner(nanoseconds budget) : budget_(budget) {}
 
-  /// Pauses briefly; false when the budget is spent. Reads the clock once in a while, for that costs as much as a pause.
+  /// Pauses briefly; false when the budget is spent. Reads the clock once in a while, for that costs as much as a
+  /// pause.
   bool turn() {
     if (budget_ <= never_spin) return false;
     std_sync::pause();

@@ -32,7 +32,8 @@ std::vector<future<T>> futures_of(const std::vector<promise<T>>& promises) {
 }
 
 static_assert(std::input_iterator<completion_range<int>::iterator>);
-static_assert(std::is_move_constructible_v<completion_range<int>> && !std::is_copy_constructible_v<completion_range<int>>);
+static_assert(std::is_move_constructible_v<completion_range<int>> &&
+              !std::is_copy_constructible_v<completion_range<int>>);
 
 TEST(Promise11AsCompleted, DuplicatesCollapseToOne) {
   promise<int> a;

@@ -1,6 +1,5 @@
 // Promises 11 and 12: wait().
 #include <gtest/gtest.h>
-
 #include <unistd.h>
 
 #include <array>
@@ -92,7 +91,8 @@ TEST(Promise11Wait, FinishedOnesCountAtOnce) {
 
 TEST(Promise11Wait, EmptyInputReturnsAtOnce) {
   for (const auto condition : all_conditions) {
-    for (const auto& result : {wait(std::vector<future<int>>(), condition), wait(std::vector<future<int>>(), condition, for_ever)}) {
+    for (const auto& result :
+         {wait(std::vector<future<int>>(), condition), wait(std::vector<future<int>>(), condition, for_ever)}) {
       EXPECT_TRUE(result.done.empty());
       EXPECT_TRUE(result.pending.empty());
     }

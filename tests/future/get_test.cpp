@@ -1,6 +1,5 @@
 // Promises 4 and 5: reading a result, and being woken by one.
 #include <gtest/gtest.h>
-
 #include <unistd.h>
 
 #include <atomic>
@@ -223,8 +222,8 @@ TEST(Promise04Get, HandlesAreSharedAndCompareByResult) {
 /// Each way to block on a future, as a call that returns when it is woken.
 const std::vector<std::function<void(future<int>)>>& ways_to_wait() {
   static const std::vector<std::function<void(future<int>)>> ways{
-      [](const future<int>& f) { f.get(); },       [](const future<int>& f) { f.get_for(for_ever); },
-      [](const future<int>& f) { f.wait(); },      [](const future<int>& f) { f.wait_for(for_ever); },
+      [](const future<int>& f) { f.get(); },          [](const future<int>& f) { f.get_for(for_ever); },
+      [](const future<int>& f) { f.wait(); },         [](const future<int>& f) { f.wait_for(for_ever); },
       [](const future<int>& f) { return f.error(); }, [](future<int> f) { f.take(); },
   };
   return ways;

@@ -68,8 +68,8 @@ TEST(Promise08NestedGet, ChainOfAThousandOnOneWorker) {
   EXPECT_EQ(pool.submit([&] { return chain(pool, depth); }).get_for(generous), depth);
 }
 
-// The worker meets the end of the chain first, so that every wait finds a task that nobody has started: more of them on top
-// of each other than one stack holds.
+// The worker meets the end of the chain first, so that every wait finds a task that nobody has started: more of them on
+// top of each other than one stack holds.
 TEST(Promise08NestedGet, ChainOfAHundredThousandWaitsOnOneWorker) {
   const auto links = static_cast<std::size_t>(scaled(100'000));
   gate g;
@@ -207,9 +207,9 @@ TEST(Promise08NestedGet, WaitFirstCompletedOnOneWorker) {
 
 TEST(Promise08NestedGet, EveryWayToWait) {
   const std::vector<std::function<void(future<int>)>> ways{
-      [](const future<int>& f) { f.get(); },     [](const future<int>& f) { f.get_for(for_ever); },
-      [](const future<int>& f) { f.wait(); },    [](const future<int>& f) { EXPECT_TRUE(f.wait_for(for_ever)); },
-      [](const future<int>& f) { f.error(); },   [](future<int> f) { f.take(); },
+      [](const future<int>& f) { f.get(); },   [](const future<int>& f) { f.get_for(for_ever); },
+      [](const future<int>& f) { f.wait(); },  [](const future<int>& f) { EXPECT_TRUE(f.wait_for(for_ever)); },
+      [](const future<int>& f) { f.error(); }, [](future<int> f) { f.take(); },
   };
   thread_pool pool(1);
   for (const auto& way : ways) {
@@ -405,9 +405,8 @@ TEST(Promise08Blocking, PassesReferencesAndErrorsThrough) {
 
 TEST(Promise08Blocking, MayBeNestedAndMayWait) {
   thread_pool pool(1);
-  const auto f = pool.submit([&] {
-    return blocking([&] { return blocking([&] { return pool.submit([] { return 3; }).get(); }) + 1; });
-  });
+  const auto f = pool.submit(
+      [&] { return blocking([&] { return blocking([&] { return pool.submit([] { return 3; }).get(); }) + 1; }); });
   EXPECT_EQ(f.get_for(generous), 4);
   const auto twice = pool.submit([&] { return blocking([] { return 1; }) + blocking([] { return 2; }); });
   EXPECT_EQ(twice.get_for(generous), 3);

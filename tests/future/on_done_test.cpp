@@ -149,9 +149,7 @@ TEST(Promise01OnDone, AddedByACallbackOfTheSameFutureRunsOnce) {
   const auto f = p.get_future();
   int inner = 0;
   int last = 0;
-  f.on_done([&](const future<int>& self) {
-    self.on_done([&](const future<int>&) { ++inner; });
-  });
+  f.on_done([&](const future<int>& self) { self.on_done([&](const future<int>&) { ++inner; }); });
   f.on_done([&](const future<int>&) { ++last; });
   p.set_value(1);
   EXPECT_EQ(inner, 1);

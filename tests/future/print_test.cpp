@@ -1,13 +1,12 @@
 // Promise 10: futures in print.
 #define FMT_HEADER_ONLY  // this one program needs fmt; the library does not
-#include "remuda/format.hpp"
-
 #include <gtest/gtest.h>
 
 #include <sstream>
 #include <stdexcept>
 #include <string>
 
+#include "remuda/format.hpp"
 #include "remuda/future.hpp"
 #include "remuda/thread_pool.hpp"
 #include "tests/support/eventually.hpp"

@@ -28,7 +28,8 @@ std::string refusal(const std::function<void()>& f) {
     text = e.what();
   }
   for (const std::string operation : {"set_value", "set_error"}) {
-    for (auto at = text.find(operation); at != std::string::npos; at = text.find(operation)) text.erase(at, operation.size());
+    for (auto at = text.find(operation); at != std::string::npos; at = text.find(operation))
+      text.erase(at, operation.size());
   }
   return text;
 }
@@ -209,8 +210,13 @@ void watch(Complete complete, Check check) {
 using numbers = std::vector<int>;
 
 TEST(Promise07Atomic, DoneAndTheValue) {
-  watch([](promise<numbers>& p) { p.set_value(numbers{1, 2, 3}); },
-        [](const future<numbers>& f) { EXPECT_EQ(f.get_for(std::chrono::seconds(0)), (numbers{1, 2, 3})); });
+  watch(
+      [](promise<numbers>& p) {
+        p.set_value(numbers{1, 2, 3});
+      },
+      [](const future<numbers>& f) {
+        EXPECT_EQ(f.get_for(std::chrono::seconds(0)), (numbers{1, 2, 3}));
+      });
 }
 
 TEST(Promise07Atomic, DoneAndTheError) {

@@ -80,9 +80,8 @@ void expect_aligned() {
     // an over-aligned closure, and one in a callback
     pool.submit([a = aligned<Alignment>{i}] { EXPECT_TRUE(a.well_placed()); }).get();
     bool called = false;
-    p.get_future().on_done([a = aligned<Alignment>{i}, &called](const future<aligned<Alignment>>&) {
-      called = a.well_placed();
-    });
+    p.get_future().on_done(
+        [a = aligned<Alignment>{i}, &called](const future<aligned<Alignment>>&) { called = a.well_placed(); });
     EXPECT_TRUE(called);
   }
   for (std::size_t i = 0; i < futures.size(); ++i) {

@@ -1,4 +1,6 @@
 // Promise 15: map().
+#include "remuda/map.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -13,7 +15,6 @@
 #include <type_traits>
 #include <vector>
 
-#include "remuda/map.hpp"
 #include "remuda/thread_pool.hpp"
 #include "tests/support/counted.hpp"
 #include "tests/support/eventually.hpp"

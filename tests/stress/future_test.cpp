@@ -1,4 +1,6 @@
 // Races in the life of one future: every outcome is possible, but exactly one happens, and everybody sees the same.
+#include "remuda/future.hpp"
+
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -10,7 +12,6 @@
 #include <vector>
 
 #include "remuda/combine.hpp"
-#include "remuda/future.hpp"
 #include "remuda/thread_pool.hpp"
 #include "runtime/lockfree/slab.hpp"
 #include "tests/support/counted.hpp"
@@ -146,8 +147,8 @@ TEST(Stress01OnDone, AgainstCompletionRunsEachOnceInOrder) {
         const auto f = promises[static_cast<std::size_t>(i)].get_future();
         for (int k = 0; k < callbacks; ++k) {
           f.on_done([&t, k, i](const future<int>& self) {
-            // Those added before the end run in order on the other thread; those after it run at once on this one, and may
-            // overtake. So a later one may come early, but never one of the same thread.
+            // Those added before the end run in order on the other thread; those after it run at once on this one, and
+            // may overtake. So a later one may come early, but never one of the same thread.
             thread_local const trace* last_trace = nullptr;
             thread_local int last = -1;
             if (last_trace == &t && last >= k) ++t.disorder;

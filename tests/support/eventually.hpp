@@ -47,7 +47,8 @@ class gate {
   void wait() {
     std::unique_lock lock(mutex_);
     ++arrived_;
-    if (!changed_.wait_for(lock, generous, [this] { return open_; })) throw std::runtime_error("nobody opened the gate");
+    if (!changed_.wait_for(lock, generous, [this] { return open_; }))
+      throw std::runtime_error("nobody opened the gate");
   }
 
   /// How many have come to wait() so far.

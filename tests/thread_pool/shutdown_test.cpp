@@ -1,6 +1,5 @@
 // Promises 18 to 21: how a pool ends.
 #include <gtest/gtest.h>
-
 #include <sys/mman.h>
 
 #include <atomic>

@@ -1,6 +1,5 @@
 // Promises 16 and 33: how many workers, where they run, how they start.
 #include <gtest/gtest.h>
-
 #include <sched.h>
 #include <unistd.h>
 

@@ -35,6 +35,7 @@ template <class Sync>
 struct completion_orders {
   static constexpr auto arm = Sync::release;
   static constexpr auto start = Sync::acq_rel;
+  static constexpr auto refused = Sync::acquire;
   static constexpr auto cancel = Sync::acq_rel;
   static constexpr auto finish = Sync::acq_rel;
   static constexpr auto push = Sync::release;
@@ -59,18 +60,21 @@ class completion {
   static status status_of(word_type w) { return static_cast<status>(w & status_mask); }
   static Node* list_of(word_type w) { return reinterpret_cast<Node*>(static_cast<std::uintptr_t>(w & ~flag_mask)); }
 
-  /// Before the block is shared. The queue that carries the address need not order anything itself.
+  /// Before the block is shared.
   void arm() { word_.store(0, Orders::arm); }  // [A] release: publishes the closure; pairs with [S] and [L]
 
-  word_type load() const { return word_.load(Orders::load); }  // [L] acquire: sees the outcome that [F] or [X] published
+  word_type load() const {
+    return word_.load(Orders::load);
+  }  // [L] acquire: sees the outcome that [F] or [X] published
   status current() const { return status_of(load()); }
 
   bool try_start() {
-    word_type w = word_.load(Sync::relaxed);  // relaxed: only a guess for the CAS
+    word_type w =
+        word_.load(Orders::refused);  // [O] acquire, here and in a CAS that fails: pairs with the release of [S]
     while (status_of(w) == status::pending) {
-      // [S] acquire: the closure is run next, so see what [A] published; release: who is refused here knows all that the
+      // [S] acquire: the closure is run next, so see what [A] published; release: who is refused [O] knows all that the
       // winner did before, such as counting itself among those whom a shutdown waits for
-      if (word_.compare_exchange_weak(w, w + 1, Orders::start, Sync::acquire)) return true;
+      if (word_.compare_exchange_weak(w, w + 1, Orders::start, Orders::refused)) return true;
     }
     return false;
   }

@@ -1,7 +1,7 @@
 // What a future points to: one block that holds the completion word, the outcome and, for a task, its closure.
 //
-// The block is counted: a future holds a reference, so does the queue that carries a task, so does a promise. Everything
-// here that is not a template lives in runtime/sched/state.cpp.
+// The block is counted: a future holds a reference, so does the queue that carries a task, so does a promise.
+// Everything here that is not a template lives in runtime/sched/state.cpp.
 #pragma once
 
 #include <chrono>
@@ -28,8 +28,8 @@ struct alignas(16) callback_node {
     void (*destroy)(callback_node*) noexcept;         ///< destroys what invoke left and frees the node
   };
   const operations* ops = nullptr;
-  callback_node* next = nullptr;     ///< added before this one; never changes once pushed
-  callback_node* in_order = nullptr; ///< added after this one; written by the one thread that dispatches
+  callback_node* next = nullptr;      ///< added before this one; never changes once pushed
+  callback_node* in_order = nullptr;  ///< added after this one; written by the one thread that dispatches
 };
 
 using completion_word = completion<std_sync, callback_node>;
@@ -182,9 +182,7 @@ struct plain_state final : value_state<T> {
   explicit plain_state(std::uint32_t references, std::uint64_t home) : value_state<T>(&operations, references, home) {
     this->word.arm();
   }
-  static void destroy(state* s) noexcept {
-    free_block(static_cast<plain_state*>(s));
-  }
+  static void destroy(state* s) noexcept { free_block(static_cast<plain_state*>(s)); }
   static constexpr state_operations operations{nullptr, nullptr, &destroy, false};
 };
 
@@ -209,9 +207,7 @@ struct task_state final : value_state<T> {
     return outcome;
   }
   static void discard(state* s) noexcept { static_cast<task_state*>(s)->closure.~F(); }
-  static void destroy(state* s) noexcept {
-    free_block(static_cast<task_state*>(s));
-  }
+  static void destroy(state* s) noexcept { free_block(static_cast<task_state*>(s)); }
   static constexpr state_operations operations{&run, &discard, &destroy, Detached};
 };
 
@@ -235,9 +231,7 @@ struct function_node final : callback_node {
     }
     self->function.~F();
   }
-  static void destroy(callback_node* n) noexcept {
-    free_block(static_cast<function_node*>(n));
-  }
+  static void destroy(callback_node* n) noexcept { free_block(static_cast<function_node*>(n)); }
   static constexpr operations operations{&invoke, &destroy};
 };
 

@@ -4,8 +4,8 @@
 // on the machine; the model checker's policy (tests/model/sync_relacy.hpp) runs the same text under all interleavings.
 //
 // Where store-load order is needed the structures use seq_cst operations rather than fences: they cost the same on
-// x86-64 (one locked instruction), less on aarch64, and ThreadSanitizer understands them. The one fence below is for the
-// places where one side of the order is inside somebody else's code (the outside queue).
+// x86-64 (one locked instruction), less on aarch64, and ThreadSanitizer understands them. The fence below is for orders
+// between several structures, of which one may be somebody else's code (the outside queue).
 #pragma once
 
 #include <atomic>
