@@ -143,7 +143,7 @@ class completion_range {
   completion_range(std::vector<future<T>> futures, detail::deadline until)
       : futures_(std::move(futures)), until_(until), set_(detail::states_of(futures_)) {}
   completion_range(completion_range&&) noexcept = default;
-  completion_range& operator=(completion_range&&) noexcept = default;
+  completion_range& operator=(completion_range&&) = delete;  // the old futures must not go before their tickets
 
   /// Waits for the first. Throws timeout_error, as ++ does, when nothing more is done at the time-out.
   iterator begin() {
@@ -309,6 +309,16 @@ future<when_any_result<T>> when_any(std::vector<future<T>> futures) {
       detail::make_block<detail::plain_state<when_any_result<T>>>(1U, futures.front().state()->home));
   auto result = out.get_future();
   auto* r = detail::make_block<race>(std::move(out), std::move(futures));
+  detail::callback_node* at_end = nullptr;
+  try {
+    at_end = detail::make_node([r](detail::state*) {
+      r->withdraw();
+      r->release();
+    });
+  } catch (...) {
+    r->release();
+    throw;
+  }
   for (std::size_t i = 0; i < r->entries.size(); ++i) {
     auto& e = r->entries[i];
     e.owner = r;
@@ -328,8 +338,8 @@ future<when_any_result<T>> when_any(std::vector<future<T>> futures) {
       attached = detail::attach(&e);
     } catch (...) {
       r->release();
-      r->withdraw();
-      r->release();
+      at_end->ops->invoke(at_end, result.state());  // takes the tickets back and lets go of the block
+      at_end->ops->destroy(at_end);
       throw;
     }
     if (!attached) {
@@ -338,11 +348,8 @@ future<when_any_result<T>> when_any(std::vector<future<T>> futures) {
       break;
     }
   }
-  // Whoever decided, the tickets of the others are taken back here or, when the decision comes later, below.
-  result.on_done([r](const future<when_any_result<T>>&) {
-    r->withdraw();
-    r->release();
-  });
+  // Whoever decides, now or later, the tickets of the others are taken back then.
+  detail::attach(result.state(), at_end);
   return result;
 }
 

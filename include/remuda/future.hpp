@@ -111,7 +111,8 @@ class future {
   /// Calls `callback(const future<T>&)` exactly once: inline on the completing thread, or at once on this thread when
   /// the future is done. Callbacks of a future run in the order added; one that throws is reported to the pool's error
   /// hook. On one thread callbacks do not nest: one that completes another future runs to its end before that future's
-  /// callbacks start, so that chains of any length use constant stack. Lock-free. Throws std::bad_alloc.
+  /// callbacks start, so that chains of any length use constant stack (unless it waits: then they run first).
+  /// Lock-free. Throws std::bad_alloc.
   template <class F>
     requires std::invocable<std::decay_t<F>&, const future<T>&>
   void on_done(F&& callback) const {
@@ -130,14 +131,9 @@ class future {
     using result_type = typename decltype(then_result<fn>())::type;
     auto* next = detail::make_block<detail::plain_state<result_type>>(2U, checked()->home);
     future<result_type> out(next);
-    detail::attach(state_, [&] {
-      try {
-        return detail::make_node(continuation<fn, result_type>{promise<result_type>(next), fn(std::forward<F>(f))});
-      } catch (...) {
-        detail::release_reference(next);
-        throw;
-      }
-    }());
+    promise<result_type> promised(next);
+    detail::attach(state_,
+                   detail::make_node(continuation<fn, result_type>{std::move(promised), fn(std::forward<F>(f))}));
     return out;
   }
 

@@ -147,7 +147,12 @@ class map_range {
       refill();
       index_ = 0;
       values_.clear();
-      values_ = chunk.take();
+      try {
+        values_ = chunk.take();
+      } catch (...) {  // the chunk was cancelled, or its inputs could not be moved: an error at its own place
+        values_.clear();
+        values_.emplace_back(std::in_place_index<1>, std::current_exception());
+      }
     }
   }
   bool at_end() const { return index_ == values_.size() && chunks_.empty() && !failure_; }

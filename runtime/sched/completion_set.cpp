@@ -46,11 +46,14 @@ ticket_node::ticket_node() : callback_node{&ticket_operations} {}
 
 bool attach(ticket* t) {
   if (is_final(t->target->word.current())) return false;
+  refuse_if_forked(*t->target);
   t->node = reuse(t);
   if (t->node != nullptr) {
     // The node was in the list before, so the completing thread may be past it: then the word is final by now.
     if (!is_final(completion_word::status_of(t->target->word.recheck()))) return true;
-    return !detach(t);  // false: fired, or firing
+    if (!detach(t)) return true;  // fired, or firing
+    t->node = nullptr;
+    return false;
   }
   auto* node = make_block<ticket_node>();
   node->place.store(t, std_sync::relaxed);  // relaxed: push() publishes the node

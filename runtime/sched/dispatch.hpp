@@ -18,6 +18,10 @@ class fresh_dispatch {
   void* outer_;
 };
 
+/// Runs the callbacks that this thread has put off because it is inside another one. Before it blocks: what it waits
+/// for may be behind them.
+void run_deferred_callbacks();
+
 /// The default error hook: one line on stderr.
 void print_error(const std::exception_ptr& error) noexcept;
 

@@ -13,6 +13,7 @@
 #include "runtime/sched/dispatch.hpp"
 #include "runtime/sched/pool_core.hpp"
 #include "runtime/sched/wait.hpp"
+#include "runtime/sync/asymmetric_fence.hpp"
 
 namespace remuda::detail {
 namespace {
@@ -40,38 +41,65 @@ constinit thread_local pool_thread* this_thread = nullptr;
 
 bool pool_core::inside() const { return (this_thread != nullptr && this_thread->core == this) || guest_of == this; }
 
-bool pool_core::may_nest(const pool_thread& me) const {
-  const auto used = static_cast<std::size_t>(me.stack_base - static_cast<const char*>(__builtin_frame_address(0)));
-  // Past a comfortable depth a fresh stack, a spare's, is better; where there is none, nearly all of this one.
-  constexpr std::size_t comfortable = std::size_t{1} << 20;
-  if (used < std::min(comfortable, default_stack_size() / 2)) return true;
-  return spares_used_up_.load(std_sync::relaxed) && used < default_stack_size() / 4 * 3;  // relaxed: a hint
+std::size_t pool_core::comfortable_stack() { return std::min(std::size_t{1} << 20, default_stack_size() / 2); }
+std::size_t pool_core::all_stack() { return default_stack_size() / 4 * 3; }
+
+bool pool_core::claim(pool_thread& me, state* task, std::size_t stack_in_use) {
+  if (static_cast<std::size_t>(me.stack_base - static_cast<const char*>(__builtin_frame_address(0))) > stack_in_use) {
+    return false;
+  }
+  if (cancel_pending_.load(std_sync::relaxed)) return cancel(task);  // relaxed: at most one more task starts
+  if (!task->word.try_start()) return false;
+  if (me.seat != nullptr) take_back(*me.seat, task);
+  run_claimed(task);
+  return true;
+}
+
+/// Who waits for a task has often submitted it last. Then it leaves the deque here, with the queue's reference, instead
+/// of staying as a dead entry until somebody pops it. (The waiting future keeps it alive.)
+void pool_core::take_back(seat& s, state* task) {
+  state* const newest = s.deque.pop();
+  if (newest == nullptr) return;
+  if (newest == task) {
+    if (options_.max_pending != 0) left_queue();
+    return release_reference(task);
+  }
+  s.deque.push(newest);       // no growth: its place is free
+  asymmetric_fence::light();  // it was out of sight for a moment
+  if (idle_.sleeping(idle_.look()) != 0) wake_after_push(s);
 }
 
 void pool_core::take_seat(pool_thread& me, seat* s) {
-  me.seat = s;
   os::set_thread_name(options_.name + "/" + std::to_string(s->index));
-  if (s->cpu >= 0) os::pin_to_cpu(static_cast<unsigned>(s->cpu));  // if the system says no, it runs unpinned
-  if (!std::exchange(me.started, true) && options_.on_start) first_turn(me);
+  // If the system says no, the thread runs where it may. Unpinned ones get the pool's mask, as the thread that started
+  // them may be pinned itself.
+  if (s->cpu >= 0) {
+    os::pin_to_cpu(static_cast<unsigned>(s->cpu));
+  } else {
+    os::set_affinity(mask_);
+  }
+  // Before the thread has the seat: what on_start waits for must not make it hand the seat on.
+  if (!std::exchange(me.started, true) && options_.on_start) first_turn(s->index);
+  me.seat = s;
 }
 
 /// Calls on_start. The constructor of the pool waits for the workers'; a spare that comes later can only report an
 /// error.
-void pool_core::first_turn(pool_thread& me) {
-  std::exception_ptr error;
+void pool_core::first_turn(unsigned index) {
+  std::exception_ptr failure;
   try {
-    options_.on_start(me.seat->index);
+    options_.on_start(index);
   } catch (...) {
-    error = std::current_exception();
+    failure = std::current_exception();
   }
   std::unique_lock lock(mutex_);
   if (starting_ == 0) {
     lock.unlock();
-    if (error != nullptr) report(error);
+    if (failure != nullptr) report(failure);
     return;
   }
   --starting_;
-  if (start_error_ == nullptr) start_error_ = error;
+  if (start_error_ == nullptr) start_error_ = failure;
   changed_.notify_all();
 }
 
@@ -93,18 +121,13 @@ pool_thread* pool_core::find_spare() {
     spares_.pop_back();
     return spare;
   }
-  if (spare_threads_ == most_spares) {
-    spares_used_up_.store(true, std_sync::relaxed);
-    return nullptr;
-  }
+  if (spare_threads_ == most_spares) return nullptr;
   try {
     start_thread(nullptr);
   } catch (...) {  // no more threads or memory: the task blocks in its seat
-    spares_used_up_.store(true, std_sync::relaxed);
     return nullptr;
   }
   ++spare_threads_;
-  members_.back()->reserved = true;
   return members_.back().get();
 }
 
@@ -116,7 +139,6 @@ bool pool_core::wait_as_spare(pool_thread& me) {
     if (!std::exchange(me.reserved, false)) {
       if (terminated_.load(std_sync::relaxed) != 0) return false;  // relaxed: under the mutex
       spares_.push_back(&me);
-      spares_used_up_.store(false, std_sync::relaxed);
     }
   }
   me.mailbox.park();
@@ -133,15 +155,13 @@ void pool_core::leave_guest() {
 }
 
 bool pool_core::run_as_guest(state* task) {
-  enter_guest();  // before the claim, so that a shutdown that finds the task started waits for it
-  const bool mine = task->word.try_start();
-  if (mine) {
-    const pool_core* const outer = std::exchange(guest_of, this);
-    run_claimed(task);
-    guest_of = outer;
-  }
-  leave_guest();
-  return mine;
+  const guest_visit visit(*this);  // before the claim, so that a shutdown that finds the task started waits for it
+  if (cancel_pending_.load(std_sync::relaxed)) return false;  // relaxed: at most one more task starts
+  if (!task->word.try_start()) return false;
+  const pool_core* const outer = std::exchange(guest_of, this);
+  run_claimed(task);
+  guest_of = outer;
+  return true;
 }
 
 void give_up_seat() {

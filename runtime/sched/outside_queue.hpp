@@ -1,8 +1,8 @@
 // Work from threads that are no workers: moodycamel's queue of task pointers.
 //
 // Debian's version 1.0.3 of the queue lacks two happens-before fixes that came with 1.0.5. So only pointers go through
-// it, and what they point to is published a second time: by the release store of the completion word (completion::arm),
-// which whoever takes the task acquires before touching anything else of it.
+// it, and what they point to is published a second time, by the release store of the completion word (completion::arm),
+// which whoever takes the task acquires before it touches the closure.
 #pragma once
 
 #include <concurrentqueue.h>

@@ -73,8 +73,9 @@ pool_core::pool_core(thread_pool_options options, os::cpu_mask mask, const topol
       mask_(std::move(mask)),
       placement_(machine, checked_workers(options_, machine)),
       // More spinning threads than that only take the CPU from the one that makes what they wait for.
-      searchers_(options_.policy == wait_policy::busy_poll ? placement_.workers()
-                                                           : std::max(1U, placement_.workers() / 2)),
+      searchers_(options_.policy == wait_policy::busy_poll
+                     ? placement_.workers()
+                     : std::max(1U, std::min(placement_.workers(), machine.usable()) / 2)),
       idle_(placement_.workers()) {
   seats_.reserve(placement_.workers());
   for (unsigned i = 0; i < placement_.workers(); ++i) {
@@ -83,12 +84,13 @@ pool_core::pool_core(thread_pool_options options, os::cpu_mask mask, const topol
   }
 }
 
-pool_core::~pool_core() = default;
+pool_core::~pool_core() { pool_registry::remove(id_); }
 
 void pool_core::start() {
   asymmetric_fence::prepare();
   try {
     const std::lock_guard lock(mutex_);
+    pool_registry::add(shared_from_this());
     members_.reserve(seats_.size());
     threads_.reserve(seats_.size());
     starting_ = options_.on_start ? seats_.size() : 0;
@@ -113,16 +115,15 @@ void pool_core::start() {
       std::rethrow_exception(start_error_);
     }
   }
-  pool_registry::add(shared_from_this());
 }
 
 /// REQUIRES: the mutex is held. Strong guarantee.
 void pool_core::start_thread(seat* s) {
   auto& me = *members_.emplace_back(std::make_unique<pool_thread>());
   me.core = this;
-  me.seat = s;
+  me.reserved = s == nullptr;
   try {
-    threads_.emplace_back([self = shared_from_this(), &me] { self->run_thread(me); });
+    threads_.emplace_back([self = shared_from_this(), &me, s] { self->run_thread(me, s); });
   } catch (...) {
     members_.pop_back();
     throw;
@@ -214,28 +215,41 @@ bool pool_core::admit(state* task) {
     reject(task);
     throw pool_full_error("the pool has " + std::to_string(options_.max_pending) + " tasks queued, its bound");
   }
-  if (options_.full == when_full::block && !inside()) {
+  if (inside()) {
+    // On top of the task that submits it, while there is stack for that; a chain of tasks would need more and more of
+    // it.
+    if (this_thread != nullptr && this_thread->core == this && claim(*this_thread, task, comfortable_stack())) {
+      ran_here(task);
+      return false;
+    }
+    queued_.fetch_add(1, std_sync::relaxed);  // above the bound: waiting could be waiting for oneself
+    return true;
+  }
+  if (options_.full == when_full::block) {
     give_up_seat();  // of another pool
     std::unique_lock lock(mutex_);
     bool entered = false;
     changed_.wait(lock, [&] { return closed() || (entered = enter()); });
     if (entered) return true;
   }
+  const auto keep = shared_from_this();  // the task may destroy the pool object
+  const guest_visit visit(*this);        // before the look, so that a shutdown that comes after it waits
+  std_sync::full_fence();
   if (closed()) {
     reject(task);
     throw_shutdown();
   }
-  // A task of this pool runs as one of the pool's; another thread as a guest.
-  if (this_thread != nullptr && this_thread->core == this) {
-    if (task->word.try_start()) run_claimed(task);
-  } else {
-    run_as_guest(task);
-  }
+  run_as_guest(task);
+  ran_here(task);
+  return false;
+}
+
+/// After a task that no queue had.
+void pool_core::ran_here(state* task) {
   if (task->ops->detached && task->word.current() == status::error) {
     report(static_cast<value_state<void>*>(task)->error);
   }
   release_reference(task);
-  return false;
 }
 
 void pool_core::left_queue() {
@@ -269,7 +283,6 @@ void pool_core::abandon() {
     }
     shutdown(shutdown_mode::wait);
   }
-  pool_registry::remove(id_);
 }
 
 void pool_core::join_all() {

@@ -55,12 +55,27 @@ class pool_core : public std::enable_shared_from_this<pool_core> {
   /// The end of the pool object: shutdown, or, where that cannot wait, leaving the end to the workers.
   void abandon();
 
-  /// Runs a task that the calling thread, one of the pool's, has claimed with try_start, and publishes its outcome.
-  void run_claimed(state* task);
-  /// The same on any thread: claims it first, and makes a shutdown wait for it. False when it was started before.
+  /// Runs a task that nobody has started on this thread of the pool, or cancels it where a shutdown says so. False when
+  /// it was started before, or there is less than the given part of the stack left.
+  bool claim(pool_thread& me, state* task, std::size_t stack_in_use);
+  /// The same on a thread that is not of the pool.
   bool run_as_guest(state* task);
-  /// Whether there is stack enough to run the task that is waited for on top of this one.
-  bool may_nest(const pool_thread& me) const;
+  /// Past a comfortable depth a fresh stack, a spare thread's, is better; where there is none, nearly all of this one.
+  static std::size_t comfortable_stack();
+  static std::size_t all_stack();
+
+  /// A thread does something that a shutdown has to wait for.
+  class guest_visit {
+   public:
+    explicit guest_visit(pool_core& core) : core_(core) { core_.enter_guest(); }
+    ~guest_visit() { core_.leave_guest(); }
+    guest_visit(const guest_visit&) = delete;
+    guest_visit& operator=(const guest_visit&) = delete;
+
+   private:
+    pool_core& core_;
+  };
+
   /// Before this pool thread blocks: gives its seat to a spare thread. Nothing when it has none to give.
   void hand_off(pool_thread& me);
 
@@ -74,9 +89,11 @@ class pool_core : public std::enable_shared_from_this<pool_core> {
   pool_core(thread_pool_options options, os::cpu_mask mask, const topology& machine);
 
   // worker.cpp
-  void run_thread(pool_thread& me);
+  void run_thread(pool_thread& me, seat* first);
+  void run_claimed(state* task);
+  void take_back(seat& s, state* task);
   state* next(seat& s);
-  state* poll(seat& s, std::size_t most);
+  state* poll(seat& s);
   state* take_outside(seat& s, std::size_t most);
   state* steal(seat& s);
   state* search(seat& s);
@@ -90,6 +107,7 @@ class pool_core : public std::enable_shared_from_this<pool_core> {
   void schedule_outside(state* task);
   void schedule_late(state* task);
   bool admit(state* task);
+  void ran_here(state* task);
   void left_queue();
   void join_all();
 
@@ -101,7 +119,7 @@ class pool_core : public std::enable_shared_from_this<pool_core> {
   bool try_terminate();
   void wake_next_to_end(const seat* s);
 
-  void first_turn(pool_thread& me);
+  void first_turn(unsigned index);
 
   // handoff.cpp
   void take_seat(pool_thread& me, seat* s);
@@ -123,7 +141,6 @@ class pool_core : public std::enable_shared_from_this<pool_core> {
   alignas(cache_line) atomic<std::uint64_t> guests_{0};  // how many are there, and above that how many ever came
   atomic<std::uint32_t> terminated_{0};                  // also a futex: shutdown waits on it
   atomic<bool> cancel_pending_{false};
-  atomic<bool> spares_used_up_{false};
   alignas(cache_line) atomic<std::uint64_t> queued_{0};  // bounded mode only
 
   mutable std::mutex mutex_;  // all below

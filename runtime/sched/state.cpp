@@ -76,37 +76,45 @@ void dispatch(state* of, callback_node* newest) {
   trampoline mine;
   running = &mine;
   run_batch(of, oldest);
-  while (batch* b = mine.first) {
-    run_batch(b->of, b->oldest);
-    mine.first = b->next;
-    if (mine.first == nullptr) mine.last = nullptr;
-    release_reference(b->of);
-    deallocate(b, sizeof(batch));
-  }
+  run_deferred_callbacks();
   running = nullptr;
 }
 
 void publish(state* s, const completion_word::closed& c) {
   if (c.waiters) os::futex_wake(s->word.address(), os::futex_wake_all);
-  if (c.newest != nullptr) dispatch(s, c.newest);
+  if (c.newest == nullptr) return;
+  add_reference(s);  // a callback may drop the last one, for example the promise that is being fulfilled
+  dispatch(s, c.newest);
+  release_reference(s);
 }
 
-std::string type_name_of_current_exception() {
-  const std::type_info* type = abi::__cxa_current_exception_type();
-  if (type == nullptr) return "unknown type";
-  int failed = 0;
-  const std::unique_ptr<char, void (*)(void*)> name(abi::__cxa_demangle(type->name(), nullptr, nullptr, &failed),
-                                                    std::free);
-  return failed == 0 ? name.get() : type->name();
+bool cancel_unguarded(state* s) noexcept {
+  completion_word::closed c{};
+  if (!s->word.try_cancel(c)) return s->word.current() == status::cancelled;
+  if (s->ops->discard != nullptr) s->ops->discard(s);
+  publish(s, c);
+  return true;
 }
 
-std::string type_name(const std::exception_ptr& error) {
-  try {
-    std::rethrow_exception(error);
-  } catch (...) {
-    return type_name_of_current_exception();
+/// Readable name of the exception being handled; allocates only what the demangler does, and never throws.
+class type_name {
+ public:
+  type_name() noexcept {
+    const std::type_info* type = abi::__cxa_current_exception_type();
+    if (type == nullptr) return;
+    raw_ = type->name();
+    int failed = 0;
+    readable_.reset(abi::__cxa_demangle(raw_, nullptr, nullptr, &failed));
   }
-}
+  const char* c_str() const noexcept { return readable_ != nullptr ? readable_.get() : raw_; }
+
+ private:
+  struct free_memory {
+    void operator()(char* p) const noexcept { std::free(p); }
+  };
+  const char* raw_ = "unknown type";
+  std::unique_ptr<char, free_memory> readable_;
+};
 
 const char* name_of(status s) {
   switch (s) {
@@ -127,6 +135,17 @@ const char* name_of(status s) {
 
 }  // namespace
 
+void run_deferred_callbacks() {
+  while (running != nullptr && running->first != nullptr) {
+    batch* const b = running->first;
+    running->first = b->next;
+    if (running->first == nullptr) running->last = nullptr;
+    run_batch(b->of, b->oldest);
+    release_reference(b->of);
+    deallocate(b, sizeof(batch));
+  }
+}
+
 fresh_dispatch::fresh_dispatch() : outer_(running) { running = nullptr; }
 fresh_dispatch::~fresh_dispatch() { running = static_cast<trampoline*>(outer_); }
 
@@ -144,11 +163,11 @@ void release_reference(state* s) noexcept {
 void complete(state* s, status final) noexcept { publish(s, s->word.finish(final)); }
 
 bool cancel(state* s) noexcept {
-  completion_word::closed c{};
-  if (!s->word.try_cancel(c)) return s->word.current() == status::cancelled;
-  if (s->ops->discard != nullptr) s->ops->discard(s);
-  publish(s, c);
-  return true;
+  // A shutdown that finds the task cancelled waits for its callbacks, wherever they run.
+  const auto core = s->ops->run == nullptr ? nullptr : pool_registry::find(s->home);
+  if (core == nullptr || core->inside()) return cancel_unguarded(s);
+  const pool_core::guest_visit visit(*core);
+  return cancel_unguarded(s);
 }
 
 void attach(state* s, callback_node* node) noexcept {
@@ -158,22 +177,19 @@ void attach(state* s, callback_node* node) noexcept {
 }
 
 void report_error(std::uint64_t home, std::exception_ptr error) noexcept {
-  if (const auto core = pool_registry::find(home)) {
-    core->report(std::move(error));
-  } else {
-    print_error(error);
-  }
+  const auto core = pool_registry::find(home);
+  if (core == nullptr) return print_error(error);
+  const pool_core::guest_visit visit(*core);  // the pool object, and what its hook refers to, stays that long
+  core->report(std::move(error));
 }
 
 void print_error(const std::exception_ptr& error) noexcept {
   try {
     std::rethrow_exception(error);
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "remuda: uncaught %s in a callback or posted task: %s\n",
-                 type_name_of_current_exception().c_str(), e.what());
+    std::fprintf(stderr, "remuda: uncaught %s in a callback or posted task: %s\n", type_name().c_str(), e.what());
   } catch (...) {
-    std::fprintf(stderr, "remuda: uncaught %s in a callback or posted task\n",
-                 type_name_of_current_exception().c_str());
+    std::fprintf(stderr, "remuda: uncaught %s in a callback or posted task\n", type_name().c_str());
   }
 }
 
@@ -195,7 +211,11 @@ void throw_for(status s, const char* operation) {
 
 std::string describe(status s, const std::exception_ptr* error) {
   if (error == nullptr) return name_of(s);
-  return "error (" + type_name(*error) + ")";
+  try {
+    std::rethrow_exception(*error);
+  } catch (...) {
+    return std::string("error (") + type_name().c_str() + ")";
+  }
 }
 
 void print(std::ostream& out, const std::string& text) { out << text; }

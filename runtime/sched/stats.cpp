@@ -53,6 +53,7 @@ pool_stats pool_core::stats() const {
     }
     out.pending += s->deque.size_approx();
   }
+  if (pool_registry::forked_since(id_)) return out;  // a thread that is not here may hold the mutex
   const std::lock_guard lock(mutex_);
   out.spare_threads = spare_threads_;
   return out;

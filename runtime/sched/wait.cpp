@@ -15,21 +15,9 @@ namespace {
 /// Of this thread as one that waits for results; a worker's budget for finding work is another one.
 constinit thread_local spin_budget waiting{balanced_spin};
 
-[[noreturn]] void throw_forked() {
-  throw broken_pool_error(
-      "this process was forked from the one that made the pool: its workers are not here, so the task cannot finish; "
-      "make "
-      "a pool after the fork");
-}
-
-/// A task of the pool that this thread belongs to, which nobody has started: runs it here. The awaited task is the only
-/// one that may run on top of a waiting one; any other could wait in turn for something below it on the stack.
-bool claim(state* s) {
-  pool_thread* const me = this_thread;
-  if (me == nullptr || s->home != me->core->id() || s->ops->run == nullptr) return false;
-  if (!me->core->may_nest(*me) || !s->word.try_start()) return false;
-  me->core->run_claimed(s);
-  return true;
+/// A task of the pool that this thread belongs to.
+bool own_task(const state& s) {
+  return this_thread != nullptr && s.home == this_thread->core->id() && s.ops->run != nullptr;
 }
 
 void sleep_on(const void* address, std::uint32_t expected, const deadline& until) {
@@ -48,18 +36,41 @@ nanoseconds spin_time(const deadline& until, clock::time_point now) {
 
 }  // namespace
 
+void refuse_if_forked(const state& s) {
+  if (!pool_registry::forked_since(s.home)) return;
+  throw broken_pool_error(
+      "this process was forked from the one that made the pool: its workers are not here, so the task cannot finish; "
+      "make "
+      "a pool after the fork");
+}
+
 status wait(state* s, const deadline& until) {
   if (const status now = s->word.current(); is_final(now)) return now;
-  if (pool_registry::forked_since(s->home)) throw_forked();
-  // With a time limit the task is not run here: it might take longer.
-  if (!until && claim(s)) return s->word.current();
-  if (expired(until)) return s->word.current();
+  refuse_if_forked(*s);
+  run_deferred_callbacks();
+  const bool own = own_task(*s);
+  // The awaited task is the only one that may run on top of a waiting one: any other might wait in turn for something
+  // below it on the stack. With a time limit it is not run here, for it might take longer.
+  if (own && !until && this_thread->core->claim(*this_thread, s, pool_core::comfortable_stack()))
+    return s->word.current();
   const auto since = clock::now();
   const auto done = [s] { return is_final(s->word.current()); };
-  for (spinner spin(spin_time(until, since)); !done() && spin.turn();) {
+  // Who waits for a task that nobody has started must let somebody start it, however short the time.
+  const bool unstarted = own && s->word.current() == status::pending;
+  if (!unstarted) {
+    for (spinner spin(spin_time(until, since)); !done() && spin.turn();) {
+    }
   }
-  if (!done() && !expired(until)) {
+  if (!done()) {
     give_up_seat();
+    if (own && !until && this_thread->seat != nullptr) {  // no thread to take the seat
+      if (this_thread->core->claim(*this_thread, s, pool_core::all_stack())) return s->word.current();
+      if (s->word.current() == status::pending) {
+        throw error(
+            "tasks that wait for tasks are nested too deep: the stacks of the worker and of all spare threads are "
+            "full");
+      }
+    }
     for (;;) {
       const auto word = s->word.announce_waiter();
       if (is_final(completion_word::status_of(word)) || expired(until)) break;
@@ -71,12 +82,13 @@ status wait(state* s, const deadline& until) {
 }
 
 bool wait_for_change(const atomic<std::uint32_t>& word, std::uint32_t seen, const deadline& until) {
+  run_deferred_callbacks();
   const auto since = clock::now();
   // acquire: what the thread that changed it did before
   const auto changed = [&] { return word.load(std_sync::acquire) != seen; };
   for (spinner spin(spin_time(until, since)); !changed() && spin.turn();) {
   }
-  if (!changed() && !expired(until)) {
+  if (!changed()) {
     give_up_seat();
     while (!changed() && !expired(until)) sleep_on(&word, seen, until);
   }
@@ -87,12 +99,8 @@ bool wait_for_change(const atomic<std::uint32_t>& word, std::uint32_t seen, cons
 
 bool run_here(state* s) {
   if (s->ops->run == nullptr || s->word.current() != status::pending) return false;
-  if (pool_registry::forked_since(s->home)) throw_forked();
-  if (this_thread != nullptr && this_thread->core->id() == s->home) {
-    if (!s->word.try_start()) return false;
-    this_thread->core->run_claimed(s);
-    return true;
-  }
+  refuse_if_forked(*s);
+  if (own_task(*s)) return this_thread->core->claim(*this_thread, s, pool_core::all_stack());
   const auto core = pool_registry::find(s->home);
   if (core == nullptr) return false;
   return core->run_as_guest(s);

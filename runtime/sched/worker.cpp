@@ -10,9 +10,6 @@
 namespace remuda::detail {
 namespace {
 
-/// Every so many turns a worker looks at outside work before its own, which might never end. Prime, so that it does not
-/// fall into step with the tasks.
-constexpr std::uint32_t fairness = 61;
 /// Outside tasks that one worker takes at once at most; the rest of them can be stolen from it.
 constexpr std::size_t most_outside = 16;
 
@@ -25,37 +22,43 @@ std::uint64_t random(seat& s) {  // xorshift64: only spreads thieves over victim
 
 }  // namespace
 
-void pool_core::run_thread(pool_thread& me) {
+void pool_core::run_thread(pool_thread& me, seat* first) {
   this_thread = &me;
   me.stack_base = static_cast<const char*>(__builtin_frame_address(0));
-  if (me.seat != nullptr) take_seat(me, me.seat);
-  const seat* last = me.seat;
+  if (first != nullptr) take_seat(me, first);
   while (me.seat != nullptr || wait_as_spare(me)) {
-    last = me.seat;
     state* const task = next(*me.seat);
-    if (task == nullptr) break;
+    if (task == nullptr) {
+      wake_next_to_end(me.seat);
+      break;
+    }
     execute(*me.seat, task);
+    // A child that was forked in the task has copies of the queues, but the tasks in them are the parent's.
+    if (pool_registry::forked_since(id_)) break;
     if (me.guest) {
       me.guest = false;
       leave_guest();
     }
   }
-  if (me.seat != nullptr) wake_next_to_end(last);
   this_thread = nullptr;
 }
 
 /// Null when the pool has ended.
 state* pool_core::next(seat& s) {
-  if (++s.turn % fairness == 0) {
+  if (s.fair.outside_turn()) {
     if (state* t = take_outside(s, 1)) return t;
   }
+  if (s.fair.oldest_turn()) {
+    if (const auto oldest = s.deque.steal(); oldest.outcome == steal_outcome::stolen) return oldest.item;
+  }
   if (state* t = s.deque.pop()) return t;
-  if (state* t = poll(s, most_outside)) return t;
+  if (state* t = poll(s)) return t;
   return search(s);
 }
 
-state* pool_core::poll(seat& s, std::size_t most) {
-  if (state* t = take_outside(s, most)) return t;
+state* pool_core::poll(seat& s) {
+  // Short tasks come in batches. Long ones would wait in the batch while others are idle.
+  if (state* t = take_outside(s, s.fair.short_tasks() ? most_outside : 1)) return t;
   return steal(s);
 }
 
@@ -109,10 +112,12 @@ state* pool_core::search(seat& s) {
   for (;;) {
     spinner spin(s.budget.next());
     while (searching) {
-      if (state* t = poll(s, most_outside)) {
+      if (state* t = poll(s)) {
         // The last searcher answers for all pushers that woke nobody because it was about.
         if (idle_.stop_searching() && work_visible()) wake_one(&s);
-        s.budget.observed(clock::now() - since);
+        const auto now = clock::now();
+        s.budget.observed(now - since);
+        s.fair.restart(now);
         return t;
       }
       if (!spin.turn() || idle_.closing(idle_.look())) break;

@@ -39,7 +39,7 @@ class spin_budget {
  private:
   static constexpr int best = 8;
   nanoseconds limit_;
-  int score_ = best / 2;
+  int score_ = 0;
 };
 
 /// One bounded spin: `for (spinner s(budget); !ready() && s.turn();) {}`.
@@ -63,7 +63,7 @@ class spinner {
 
  private:
   static constexpr std::uint32_t turns_per_look = 32;
-  static constexpr nanoseconds polite_after{10'000};
+  static constexpr nanoseconds polite_after{2'000};
   nanoseconds budget_;
   clock::time_point start_{};
   std::uint32_t turns_ = 0;

@@ -186,9 +186,29 @@ int tree(thread_pool& pool, int depth) {
   return left.get() + right.get();
 }
 
+/// Makes more tasks block at a time than a round of trees does, so that all the spare threads are there that will ever
+/// be needed, and lets each of them spawn, so that it has memory of its own.
+void start_spare_threads(thread_pool& pool, int depth) {
+  const int most_blocked = 1 << (depth + 1);
+  promise<void> all_blocked;
+  std::atomic<int> blocked{0};
+  std::vector<future<int>> futures;
+  for (int i = 0; i < most_blocked; ++i) {
+    futures.push_back(pool.submit([&, f = all_blocked.get_future()] {
+      ++blocked;
+      f.wait();
+      return tree(pool, depth);
+    }));
+  }
+  ASSERT_TRUE(eventually([&] { return blocked == most_blocked; }));
+  all_blocked.set_value();
+  for (const auto& f : futures) f.wait();
+}
+
 TEST(NoHeapCall, NestedSpawns) {
   constexpr int depth = 4;
   thread_pool pool(workers);
+  start_spare_threads(pool, depth);
   long leaves = 0;
   expect_no_heap_call(pool, [&] { leaves += pool.submit([&pool] { return tree(pool, depth); }).get(); });
   EXPECT_GT(leaves, 0);

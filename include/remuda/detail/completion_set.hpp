@@ -24,7 +24,8 @@ struct ticket {
   ticket_node* node = nullptr;
 };
 
-/// False when the target is final already: the ticket will not fire. Lock-free. Throws std::bad_alloc.
+/// False when the target is final already: the ticket will not fire. Lock-free. Throws std::bad_alloc, and
+/// broken_pool_error in a forked child, where nobody will complete the target.
 bool attach(ticket* t);
 /// True: it will never fire. False: it has fired, or is firing on another thread. Wait-free.
 bool detach(ticket* t) noexcept;
@@ -35,7 +36,7 @@ class completion_set {
   /// The caller keeps the states alive. They are distinct.
   explicit completion_set(const std::vector<state*>& states);
   completion_set(completion_set&&) noexcept = default;
-  completion_set& operator=(completion_set&&) noexcept = default;
+  completion_set& operator=(completion_set&&) = delete;
   ~completion_set();
 
   /// The next one to be complete; nothing once the deadline has passed and none is ready. Blocks (a worker hands its
