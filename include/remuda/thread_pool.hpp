@@ -110,12 +110,14 @@ class thread_pool {
   auto* make(F&& f, Args&&... args) {
     using closure = detail::bound<std::decay_t<F>, std::decay_t<Args>...>;
     using task = detail::task_state<closure, R, Detached>;
-    if constexpr (sizeof...(Args) == 0) {
-      return detail::make_block<task>(closure{std::forward<F>(f)}, id_);
-    } else {
-      return detail::make_block<task>(
-          closure{std::forward<F>(f), std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)}, id_);
-    }
+    const auto bind = [&] {
+      if constexpr (sizeof...(Args) == 0) {
+        return closure{std::forward<F>(f)};
+      } else {
+        return closure{std::forward<F>(f), std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)};
+      }
+    };
+    return detail::make_block<task>(bind, id_);
   }
   /// Takes over the queue's reference, also when it throws.
   void schedule(detail::state* task);

@@ -18,7 +18,7 @@
 namespace remuda::detail {
 namespace {
 
-constexpr std::size_t most_spares = 256;
+constexpr std::size_t most_spares = 1024;
 
 /// Outside threads that run a task of this pool.
 constinit thread_local const pool_core* guest_of = nullptr;

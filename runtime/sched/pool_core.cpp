@@ -81,6 +81,7 @@ pool_core::pool_core(thread_pool_options options, os::cpu_mask mask, const topol
   for (unsigned i = 0; i < placement_.workers(); ++i) {
     const int cpu = options_.pin ? static_cast<int>(placement_.cpu_of(i).os_index) : -1;
     seats_.push_back(std::make_unique<seat>(i, cpu, outside_.make_consumer(), spin_of(options_.policy)));
+    idle_.announce(i, false);  // asleep before its thread is there: a wake-up finds it parked, or about to
   }
 }
 
@@ -211,6 +212,10 @@ bool pool_core::admit(state* task) {
   };
   const auto closed = [this] { return !inside() && idle_.closing(idle_.look()); };
   if (enter()) return true;
+  if (closed()) {
+    reject(task);
+    throw_shutdown();
+  }
   if (options_.full == when_full::fail) {
     reject(task);
     throw pool_full_error("the pool has " + std::to_string(options_.max_pending) + " tasks queued, its bound");

@@ -96,7 +96,9 @@ class pool_core : public std::enable_shared_from_this<pool_core> {
   state* poll(seat& s);
   state* take_outside(seat& s, std::size_t most);
   state* steal(seat& s);
-  state* search(seat& s);
+  state* first_task(seat& s);
+  state* search(seat& s, bool searching);
+  bool park(seat& s);
   bool sleep(seat& s, bool searching);
   bool work_visible() const;
   void execute(seat& s, state* task);

@@ -37,6 +37,22 @@ struct trampoline {
 
 constinit thread_local trampoline* running = nullptr;
 
+/// Makes this thread collect batches, if it does not yet.
+class outermost {
+ public:
+  outermost() {
+    if (running == nullptr) running = &mine_;
+  }
+  ~outermost() {
+    if (running == &mine_) running = nullptr;
+  }
+  outermost(const outermost&) = delete;
+  outermost& operator=(const outermost&) = delete;
+
+ private:
+  trampoline mine_;
+};
+
 callback_node* in_order(callback_node* newest) {
   callback_node* oldest = nullptr;
   for (callback_node* n = newest; n != nullptr; n = n->next) {
@@ -73,11 +89,9 @@ void dispatch(state* of, callback_node* newest) {
     running->last = b;
     return;
   }
-  trampoline mine;
-  running = &mine;
+  const outermost here;
   run_batch(of, oldest);
   run_deferred_callbacks();
-  running = nullptr;
 }
 
 void publish(state* s, const completion_word::closed& c) {
@@ -172,7 +186,10 @@ bool cancel(state* s) noexcept {
 
 void attach(state* s, callback_node* node) noexcept {
   if (s->word.push(node)) return;
+  const bool nested = running != nullptr;
+  const outermost here;  // what the callback completes has its callbacks run after it, here as elsewhere
   node->ops->invoke(node, s);
+  if (!nested) run_deferred_callbacks();
   node->ops->destroy(node);
 }
 

@@ -1,5 +1,6 @@
 // A worker's turn: find work, run it, go to sleep. Why no wake-up is lost: SLEEP.md.
 #include <chrono>
+#include <utility>
 
 #include "runtime/lockfree/slab.hpp"
 #include "runtime/sched/delay.hpp"
@@ -26,8 +27,9 @@ void pool_core::run_thread(pool_thread& me, seat* first) {
   this_thread = &me;
   me.stack_base = static_cast<const char*>(__builtin_frame_address(0));
   if (first != nullptr) take_seat(me, first);
+  bool woken = first == nullptr;
   while (me.seat != nullptr || wait_as_spare(me)) {
-    state* const task = next(*me.seat);
+    state* const task = std::exchange(woken, true) ? next(*me.seat) : first_task(*me.seat);
     if (task == nullptr) {
       wake_next_to_end(me.seat);
       break;
@@ -53,8 +55,11 @@ state* pool_core::next(seat& s) {
   }
   if (state* t = s.deque.pop()) return t;
   if (state* t = poll(s)) return t;
-  return search(s);
+  return search(s, idle_.try_search(searchers_));
 }
+
+/// A seat begins asleep. Null when the pool has ended.
+state* pool_core::first_task(seat& s) { return park(s) ? search(s, true) : nullptr; }
 
 state* pool_core::poll(seat& s) {
   // Short tasks come in batches. Long ones would wait in the batch while others are idle.
@@ -106,9 +111,8 @@ state* pool_core::steal(seat& s) {
 }
 
 /// The worker has nothing to do: searches, sleeps, searches again. Null when the pool has ended.
-state* pool_core::search(seat& s) {
+state* pool_core::search(seat& s, bool searching) {
   const auto since = clock::now();
-  bool searching = idle_.try_search(searchers_);
   for (;;) {
     spinner spin(s.budget.next());
     while (searching) {
@@ -143,6 +147,10 @@ bool pool_core::sleep(seat& s, bool searching) {
   } else if (idle_.closing(word) && idle_.all_sleep(word) && try_terminate()) {
     return false;
   }
+  return park(s);
+}
+
+bool pool_core::park(seat& s) {
   s.counters.parked.add();
   s.sleep.park();
   return terminated_.load(std_sync::acquire) == 0;  // acquire: comes after all that the pool has done

@@ -179,7 +179,8 @@ void free_block(Block* block) noexcept {
 /// Block without a closure: what a promise, `then` and the combinators complete.
 template <class T>
 struct plain_state final : value_state<T> {
-  explicit plain_state(std::uint32_t references, std::uint64_t home) : value_state<T>(&operations, references, home) {
+  explicit plain_state(std::uint32_t references, std::uint64_t home_id)
+      : value_state<T>(&operations, references, home_id) {
     this->word.arm();
   }
   static void destroy(state* s) noexcept { free_block(static_cast<plain_state*>(s)); }
@@ -189,9 +190,10 @@ struct plain_state final : value_state<T> {
 /// A task: the closure is moved in once, run once, and destroyed before the outcome is published.
 template <class F, class T, bool Detached>
 struct task_state final : value_state<T> {
-  template <class G>
-  task_state(G&& g, std::uint64_t home)
-      : value_state<T>(&operations, Detached ? 1U : 2U, home), closure(std::forward<G>(g)) {
+  /// `make()` returns the closure, which is built in place.
+  template <class Make>
+  task_state(Make&& make, std::uint64_t home_id)
+      : value_state<T>(&operations, Detached ? 1U : 2U, home_id), closure(std::forward<Make>(make)()) {
     this->word.arm();
   }
   ~task_state() {}
