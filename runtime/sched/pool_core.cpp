@@ -1,6 +1,8 @@
 // A pool's start, the way of a task into it, and its end.
 #include "runtime/sched/pool_core.hpp"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <new>
 #include <stdexcept>
@@ -49,6 +51,16 @@ unsigned checked_workers(const thread_pool_options& options, const topology& mac
   return workers;
 }
 
+/// Where the workers go. A pool that leaves CPUs free leaves the one free on which it is made: a submitter that spins
+/// for a result and the worker that makes it should not share one, and the kernel is slow to part them.
+topo::placement place(topology machine, unsigned workers) {
+  const int here = ::sched_getcpu();
+  if (workers < machine.cpus.size()) {
+    std::erase_if(machine.cpus, [here](const cpu& c) { return static_cast<int>(c.os_index) == here; });
+  }
+  return {machine, workers};
+}
+
 nanoseconds spin_of(wait_policy policy) {
   switch (policy) {
     case wait_policy::efficient:
@@ -71,7 +83,7 @@ pool_core::pool_core(thread_pool_options options, os::cpu_mask mask, const topol
     : options_(std::move(options)),
       id_(pool_registry::new_id()),
       mask_(std::move(mask)),
-      placement_(machine, checked_workers(options_, machine)),
+      placement_(place(machine, checked_workers(options_, machine))),
       // More spinning threads than that only take the CPU from the one that makes what they wait for.
       searchers_(options_.policy == wait_policy::busy_poll
                      ? placement_.workers()

@@ -34,6 +34,23 @@ nanoseconds spin_time(const deadline& until, clock::time_point now) {
   return until ? std::min<nanoseconds>(waiting.next(), *until - now) : waiting.next();
 }
 
+/// True when the CPU turned out to be wanted by another thread.
+template <class Condition>
+bool spin_until(Condition&& condition, nanoseconds budget) {
+  spinner spin(budget);
+  while (!condition() && spin.turn()) {
+  }
+  return spin.contended();
+}
+
+void observe(nanoseconds gap, bool contended) {
+  if (contended) {
+    waiting.was_contended();
+  } else {
+    waiting.observed(gap);
+  }
+}
+
 }  // namespace
 
 void refuse_if_forked(const state& s) {
@@ -57,9 +74,9 @@ status wait(state* s, const deadline& until) {
   const auto done = [s] { return is_final(s->word.current()); };
   // Who waits for a task that nobody has started must let somebody start it, however short the time.
   const bool unstarted = own && s->word.current() == status::pending;
+  bool contended = false;
   if (!unstarted) {
-    for (spinner spin(spin_time(until, since)); !done() && spin.turn();) {
-    }
+    contended = spin_until(done, spin_time(until, since));
   }
   if (!done()) {
     give_up_seat();
@@ -77,7 +94,7 @@ status wait(state* s, const deadline& until) {
       sleep_on(s->word.address(), static_cast<std::uint32_t>(word), until);
     }
   }
-  if (done()) waiting.observed(clock::now() - since);
+  if (done()) observe(clock::now() - since, contended);
   return s->word.current();
 }
 
@@ -86,14 +103,13 @@ bool wait_for_change(const atomic<std::uint32_t>& word, std::uint32_t seen, cons
   const auto since = clock::now();
   // acquire: what the thread that changed it did before
   const auto changed = [&] { return word.load(std_sync::acquire) != seen; };
-  for (spinner spin(spin_time(until, since)); !changed() && spin.turn();) {
-  }
+  const bool contended = spin_until(changed, spin_time(until, since));
   if (!changed()) {
     give_up_seat();
     while (!changed() && !expired(until)) sleep_on(&word, seen, until);
   }
   if (!changed()) return false;
-  waiting.observed(clock::now() - since);
+  observe(clock::now() - since, contended);
   return true;
 }
 

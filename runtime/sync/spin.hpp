@@ -25,6 +25,10 @@ class spin_budget {
  public:
   explicit constexpr spin_budget(nanoseconds limit) : limit_(limit) {}
 
+  /// The CPU was shared with another thread: the next wait sleeps at once, for the kernel places a thread that it wakes
+  /// on an idle CPU, but leaves one that spins where it is.
+  void was_contended() { score_ = 0; }
+
   nanoseconds next() const { return limit_ == always_spin || score_ > 0 ? limit_ : never_spin; }
 
   /// `gap`: from running out of work to having it again. One that was slept through counts the wake-up too.
@@ -47,8 +51,8 @@ class spinner {
  public:
   explicit spinner(nanoseconds budget) : budget_(budget) {}
 
-  /// Pauses briefly; false when the budget is spent. Reads the clock once in a while, for that costs as much as a
-  /// pause.
+  /// Pauses briefly; false when the budget is spent, or somebody else wants the CPU. Reads the clock once in a while,
+  /// for that costs as much as a pause.
   bool turn() {
     if (budget_ <= never_spin) return false;
     std_sync::pause();
@@ -56,17 +60,26 @@ class spinner {
     const auto now = clock::now();
     if (turns_ == turns_per_look) start_ = now;
     if (now - start_ >= budget_) return false;
-    // Somebody else may need this very CPU to make happen what we wait for. Costs 0.2 us when nobody does.
-    if (now - start_ >= polite_after) std::this_thread::yield();
-    return true;
+    if (now - start_ < polite_after) return true;
+    // Somebody else may need this very CPU to make happen what we wait for. Costs 0.2 us when nobody does. When
+    // somebody does, it takes longer: then spinning is over, for a thread that sleeps is woken on a CPU of its own if
+    // there is one.
+    std::this_thread::yield();
+    contended_ = clock::now() - now >= contended_yield;
+    return !contended_;
   }
+
+  /// The last turn() has given the CPU to somebody else.
+  bool contended() const { return contended_; }
 
  private:
   static constexpr std::uint32_t turns_per_look = 32;
   static constexpr nanoseconds polite_after{2'000};
+  static constexpr nanoseconds contended_yield{1'000};
   nanoseconds budget_;
   clock::time_point start_{};
   std::uint32_t turns_ = 0;
+  bool contended_ = false;
 };
 
 }  // namespace remuda::detail

@@ -272,17 +272,17 @@ TEST(Promise08HandOff, BlockedWorkersCoreGoesOnWithOtherTasks) {
 
 TEST(Promise08HandOff, ManyBlockedTasksDoNotStopThePool) {
   constexpr int blocked_tasks = 1000;
+  std::atomic<int> started{0};
   thread_pool pool(2);
   promise<int> outside;
   std::vector<future<int>> blocked;
-  std::atomic<int> started{0};
   for (int i = 0; i < blocked_tasks; ++i) {
     blocked.push_back(pool.submit([&started, f = outside.get_future()] {
       ++started;
       return f.get();
     }));
   }
-  EXPECT_TRUE(eventually([&] { return started == blocked_tasks; })) << "all of them start though each blocks a thread";
+  ASSERT_TRUE(eventually([&] { return started == blocked_tasks; })) << "all of them start though each blocks a thread";
   EXPECT_EQ(pool.submit([] { return 3; }).get_for(generous), 3);
   outside.set_value(4);
   for (const auto& f : blocked) EXPECT_EQ(f.get_for(generous), 4);
