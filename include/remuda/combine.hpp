@@ -143,7 +143,15 @@ class completion_range {
   completion_range(std::vector<future<T>> futures, detail::deadline until)
       : futures_(std::move(futures)), until_(until), set_(detail::states_of(futures_)) {}
   completion_range(completion_range&&) noexcept = default;
-  completion_range& operator=(completion_range&&) = delete;  // the old futures must not go before their tickets
+  completion_range& operator=(completion_range&& other) noexcept {
+    set_ = std::move(other.set_);  // first: the old tickets stand in the old futures
+    futures_ = std::move(other.futures_);
+    until_ = other.until_;
+    current_ = std::move(other.current_);
+    yielded_ = other.yielded_;
+    finished_ = other.finished_;
+    return *this;
+  }
 
   /// Waits for the first. Throws timeout_error, as ++ does, when nothing more is done at the time-out.
   iterator begin() {

@@ -25,7 +25,7 @@ struct map_options {
   std::size_t chunk_size = 1;
   /// Inputs drawn from the range ahead of the result that is being read, so an endless range works. Default: four
   /// chunks for each worker.
-  std::optional<std::size_t> window;
+  std::optional<std::size_t> window = std::nullopt;
 };
 
 namespace detail {

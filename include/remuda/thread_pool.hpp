@@ -37,7 +37,7 @@ enum class when_full {
 
 struct thread_pool_options {
   /// Default: one per usable core (affinity mask, cgroup cpuset, cgroup quota), physical cores before SMT siblings.
-  std::optional<unsigned> workers;
+  std::optional<unsigned> workers = std::nullopt;
   wait_policy policy = wait_policy::balanced;
   /// Tasks that may be queued; 0: no bound.
   std::size_t max_pending = 0;
@@ -47,9 +47,9 @@ struct thread_pool_options {
   /// Pins each worker to its CPU, inside the affinity mask of the constructing thread.
   bool pin = true;
   /// Called in each worker with its index before any task. If one throws, the constructor joins all and rethrows it.
-  std::function<void(unsigned)> on_start;
+  std::function<void(unsigned)> on_start = nullptr;
   /// Gets what callbacks and posted tasks throw, on the thread where it happened. Default: one line on stderr.
-  std::function<void(std::exception_ptr)> on_error;
+  std::function<void(std::exception_ptr)> on_error = nullptr;
 };
 
 namespace detail {

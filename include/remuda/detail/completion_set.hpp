@@ -36,7 +36,7 @@ class completion_set {
   /// The caller keeps the states alive. They are distinct.
   explicit completion_set(const std::vector<state*>& states);
   completion_set(completion_set&&) noexcept = default;
-  completion_set& operator=(completion_set&&) = delete;
+  completion_set& operator=(completion_set&&) noexcept = default;
   ~completion_set();
 
   /// The next one to be complete; nothing once the deadline has passed and none is ready. Blocks (a worker hands its
