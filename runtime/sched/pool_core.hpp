@@ -98,6 +98,7 @@ class pool_core : public std::enable_shared_from_this<pool_core> {
   state* steal(seat& s);
   state* first_task(seat& s);
   state* search(seat& s, bool searching);
+  bool wake_self(seat& s);
   bool park(seat& s);
   bool sleep(seat& s, bool searching);
   bool work_visible() const;

@@ -59,7 +59,10 @@ state* pool_core::next(seat& s) {
 }
 
 /// A seat begins asleep. Null when the pool has ended.
-state* pool_core::first_task(seat& s) { return park(s) ? search(s, true) : nullptr; }
+state* pool_core::first_task(seat& s) {
+  const bool never_sleeps = options_.policy == wait_policy::busy_poll;
+  return (never_sleeps && wake_self(s)) || park(s) ? search(s, true) : nullptr;
+}
 
 state* pool_core::poll(seat& s) {
   // Short tasks come in batches. Long ones would wait in the batch while others are idle.
@@ -138,16 +141,21 @@ bool pool_core::sleep(seat& s, bool searching) {
   // Pushers onto their own deques pay for no fence, so they are made to execute one, if there are any.
   const bool alone = idle_.sleeping(word) + idle_.searching(word) == size();
   if (!(alone || asymmetric_fence::heavy()) || work_visible()) {
-    if (idle_.reserve_any()) {
-      const unsigned picked = idle_.pick(s.index);
-      if (picked == s.index) return true;
-      seats_[picked]->sleep.unpark();
-    }
-    // Somebody has picked this worker, or is about to.
+    if (wake_self(s)) return true;
   } else if (idle_.closing(word) && idle_.all_sleep(word) && try_terminate()) {
     return false;
   }
   return park(s);
+}
+
+/// For a worker that has announced its sleep and thinks better of it. False: somebody has picked it, or is about to, so
+/// it has to take the wake-up that is on its way.
+bool pool_core::wake_self(seat& s) {
+  if (!idle_.reserve_any()) return false;
+  const unsigned picked = idle_.pick(s.index);
+  if (picked == s.index) return true;
+  seats_[picked]->sleep.unpark();
+  return false;
 }
 
 bool pool_core::park(seat& s) {

@@ -66,7 +66,7 @@ class spinner {
     // there is one.
     std::this_thread::yield();
     contended_ = clock::now() - now >= contended_yield;
-    return !contended_;
+    return !contended_ || budget_ == always_spin;
   }
 
   /// The last turn() has given the CPU to somebody else.

@@ -18,6 +18,7 @@
 #include "remuda/thread_pool.hpp"
 #include "tests/support/counted.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/pool.hpp"
 #include "tests/support/stress.hpp"
 
 namespace {
@@ -230,14 +231,7 @@ TEST(Promise15Map, ThenShutdownThatCancelsNeverHangs) {
       std::views::iota(0, items), {.window = items});
   ASSERT_TRUE(eventually([&] { return g.arrived() == 1; }));
   std::jthread stopper([&] { pool.shutdown(shutdown_mode::cancel_pending); });
-  ASSERT_TRUE(eventually([&] {
-    try {
-      pool.post([] {});
-      return false;
-    } catch (const shutdown_error&) {
-      return true;
-    }
-  }));
+  ASSERT_TRUE(eventually([&] { return refuses(pool); }));
   g.open();
   stopper.join();
   EXPECT_EQ(walk(range), (std::vector{0, failed, failed, failed, failed})) << "each item at its own place";
