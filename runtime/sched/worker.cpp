@@ -58,10 +58,10 @@ state* pool_core::next(seat& s) {
   return search(s, idle_.try_search(searchers_));
 }
 
-/// A seat begins asleep. Null when the pool has ended.
+/// A seat begins asleep, unless its worker never sleeps. Null when the pool has ended.
 state* pool_core::first_task(seat& s) {
-  const bool never_sleeps = options_.policy == wait_policy::busy_poll;
-  return (never_sleeps && wake_self(s)) || park(s) ? search(s, true) : nullptr;
+  if (options_.policy == wait_policy::busy_poll) return next(s);
+  return park(s) ? search(s, true) : nullptr;
 }
 
 state* pool_core::poll(seat& s) {

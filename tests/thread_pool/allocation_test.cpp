@@ -214,6 +214,14 @@ TEST(NoHeapCall, NestedSpawns) {
   EXPECT_GT(leaves, 0);
 }
 
+TEST(NoHeapCall, HandOff) {
+  thread_pool pool(workers);
+  start_spare_threads(pool, 4);
+  long sum = 0;
+  expect_no_heap_call(pool, [&] { sum += pool.submit([] { return blocking([] { return 1; }); }).get(); });
+  EXPECT_GT(sum, 0);
+}
+
 TEST(NoHeapCall, Cancelled) {
   thread_pool pool(workers);
   expect_no_heap_call(pool, [&] {
