@@ -32,7 +32,8 @@ enum class wait_policy {
 enum class when_full {
   block,        ///< waits for room; inside a task of the pool, which might be what makes the room, as caller_runs
   fail,         ///< throws pool_full_error
-  caller_runs,  ///< runs the new task at once on the submitting thread
+  caller_runs,  ///< runs the new task at once on the submitting thread. A task of the pool does so while there is stack
+                ///< for it; beyond that its new tasks are queued above the bound
 };
 
 struct thread_pool_options {
