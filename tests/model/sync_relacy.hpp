@@ -10,7 +10,8 @@
 //   happens-before edge that puts a store before a load in S.
 // - A failed compare-exchange reads the newest value, and a store by the same thread continues a release sequence (as
 //   in C++11). Both are stronger than C++20.
-// - The two sides of an asymmetric fence are both a full one here: that it works as if they were is the kernel's promise.
+// - The two sides of an asymmetric fence are both a full one here: that it works as if they were is the kernel's
+// promise.
 //
 // relacy replaces operator new to find leaks inside a model; what a model allocates must be freed by its destructor.
 #pragma once

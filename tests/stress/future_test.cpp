@@ -115,7 +115,6 @@ TEST(Stress03Cancel, AgainstStartAgainstGetHasOneOutcome) {
 TEST(Stress08RunHere, AgainstStartRunsOnce) {
   const int rounds = scaled(20'000);
   std::atomic<int> ran{0};
-  int here = 0;
   thread_pool pool(1);
   for (int i = 0; i < rounds; ++i) {
     const auto f = pool.submit([&] {
@@ -123,7 +122,6 @@ TEST(Stress08RunHere, AgainstStartRunsOnce) {
       return std::this_thread::get_id();
     });
     const bool mine = f.run_here();
-    here += mine ? 1 : 0;
     ASSERT_EQ(f.get() == std::this_thread::get_id(), mine);
     ASSERT_EQ(ran, i + 1);
   }
