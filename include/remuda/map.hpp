@@ -24,7 +24,7 @@ struct map_options {
   /// Inputs that travel as one task. More of them amortise the cost of a task over short calls.
   std::size_t chunk_size = 1;
   /// Inputs drawn from the range ahead of the result that is being read, so an endless range works. Default: four
-  /// chunks for each worker.
+  /// chunks for each worker. Counted in whole chunks, at least one: up to chunk_size - 1 inputs more may be drawn.
   std::optional<std::size_t> window = std::nullopt;
 };
 

@@ -7,7 +7,6 @@
 #include <pthread.h>
 
 #include <algorithm>
-#include <string>
 
 #include "runtime/lockfree/slab.hpp"
 #include "runtime/sched/dispatch.hpp"
@@ -70,14 +69,9 @@ void pool_core::take_back(seat& s, state* task) {
 }
 
 void pool_core::take_seat(pool_thread& me, seat* s) {
-  os::set_thread_name(options_.name + "/" + std::to_string(s->index));
-  // If the system says no, the thread runs where it may. Unpinned ones get the pool's mask, as the thread that started
-  // them may be pinned itself.
-  if (s->cpu >= 0) {
-    os::pin_to_cpu(static_cast<unsigned>(s->cpu));
-  } else {
-    os::set_affinity(mask_);
-  }
+  // If the system says no to either, the thread works as it is.
+  os::set_thread_name(s->name);
+  os::set_affinity(s->mask);
   // Before the thread has the seat: what on_start waits for must not make it hand the seat on.
   if (!std::exchange(me.started, true) && options_.on_start) first_turn(s->index);
   me.seat = s;
@@ -174,8 +168,7 @@ unpinned_region::unpinned_region() {
   if (this_thread != nullptr && this_thread->seat != nullptr) os::set_affinity(this_thread->core->mask());
 }
 unpinned_region::~unpinned_region() {
-  if (this_thread == nullptr || this_thread->seat == nullptr) return;
-  if (const int cpu = this_thread->seat->cpu; cpu >= 0) os::pin_to_cpu(static_cast<unsigned>(cpu));
+  if (this_thread != nullptr && this_thread->seat != nullptr) os::set_affinity(this_thread->seat->mask);
 }
 
 }  // namespace remuda::detail

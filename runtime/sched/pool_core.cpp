@@ -92,7 +92,10 @@ pool_core::pool_core(thread_pool_options options, os::cpu_mask mask, const topol
   seats_.reserve(placement_.workers());
   for (unsigned i = 0; i < placement_.workers(); ++i) {
     const int cpu = options_.pin ? static_cast<int>(placement_.cpu_of(i).os_index) : -1;
-    seats_.push_back(std::make_unique<seat>(i, cpu, outside_.make_consumer(), spin_of(options_.policy)));
+    // Unpinned ones get the pool's mask, as the thread that starts them may be pinned itself.
+    seats_.push_back(std::make_unique<seat>(i, cpu, options_.name + "/" + std::to_string(i),
+                                            cpu < 0 ? mask_ : os::cpu_mask({static_cast<unsigned>(cpu)}),
+                                            outside_.make_consumer(), spin_of(options_.policy)));
     // Asleep before its thread is there: a wake-up finds it parked, or about to.
     if (options_.policy != wait_policy::busy_poll) idle_.announce(i, false);
   }

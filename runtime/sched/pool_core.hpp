@@ -116,6 +116,7 @@ class pool_core : public std::enable_shared_from_this<pool_core> {
 
   // wake.cpp
   void wake_one(const seat* near);
+  void wake(unsigned worker);
   void wake_after_push(const seat& s);
   void wake_unless_taken();
   void wake_for_check();

@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <string>
 
 #include "remuda/config.hpp"
 #include "remuda/stats.hpp"
 #include "runtime/lockfree/work_deque.hpp"
+#include "runtime/os/affinity.hpp"
 #include "runtime/sched/outside_queue.hpp"
 #include "runtime/sched/parker.hpp"
 #include "runtime/sync/spin.hpp"
@@ -59,8 +61,14 @@ class fairness {
 };
 
 struct alignas(cache_line) seat {
-  seat(unsigned i, int c, outside_queue::consumer token, nanoseconds spin)
-      : index(i), cpu(c), outside(std::move(token)), budget(spin), random(i * 0x9E3779B97F4A7C15U + 1) {}
+  seat(unsigned i, int c, std::string n, os::cpu_mask m, outside_queue::consumer token, nanoseconds spin)
+      : index(i),
+        cpu(c),
+        name(std::move(n)),
+        mask(std::move(m)),
+        outside(std::move(token)),
+        budget(spin),
+        random(i * 0x9E3779B97F4A7C15U + 1) {}
 
   static constexpr std::size_t first_capacity = 256;  // tasks; the deque grows by itself
 
@@ -68,7 +76,9 @@ struct alignas(cache_line) seat {
 
   // of the thread that sits here
   const unsigned index;
-  const int cpu;  // -1: not pinned
+  const int cpu;            // -1: not pinned
+  const std::string name;   // of the thread that sits here
+  const os::cpu_mask mask;  // where it may run
   outside_queue::consumer outside;
   spin_budget budget;
   std::uint64_t random;

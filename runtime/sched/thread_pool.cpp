@@ -22,7 +22,8 @@ thread_pool::thread_pool(thread_pool_options options)
 thread_pool::~thread_pool() {
   if (detail::pool_registry::forked_since(id_)) {
     // In a forked child there is nothing to join, and what the lost threads held cannot be freed: left as it is.
-    static_cast<void>(new std::shared_ptr(std::move(core_)));
+    static auto& left_behind = *new std::vector<std::shared_ptr<detail::pool_core>>;
+    left_behind.push_back(std::move(core_));
     return;
   }
   core_->abandon();

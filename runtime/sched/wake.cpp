@@ -31,8 +31,12 @@ void pool_core::wake_one(const seat* near) {
     }
     picked = idle_.pick(size(), avoid);
   }
-  seats_[picked]->woken.fetch_add(1, std_sync::relaxed);  // relaxed: only counts
-  seats_[picked]->sleep.unpark();
+  wake(picked);
+}
+
+void pool_core::wake(unsigned worker) {
+  seats_[worker]->woken.fetch_add(1, std_sync::relaxed);  // relaxed: only counts
+  seats_[worker]->sleep.unpark();
 }
 
 /// After a push onto the deque of `s` by the worker that sits there, which has seen that somebody sleeps.
@@ -55,7 +59,7 @@ void pool_core::wake_unless_taken() {
 
 /// Makes some worker look again whether the pool has ended. If none sleeps, those who are awake will look.
 void pool_core::wake_for_check() {
-  if (idle_.reserve_any()) seats_[idle_.pick(0)]->sleep.unpark();
+  if (idle_.reserve_any()) wake(idle_.pick(0));
 }
 
 /// Called by a worker that has announced its sleep, as the last one, after close(). True: the pool has ended.

@@ -154,7 +154,7 @@ bool pool_core::wake_self(seat& s) {
   if (!idle_.reserve_any()) return false;
   const unsigned picked = idle_.pick(s.index);
   if (picked == s.index) return true;
-  seats_[picked]->sleep.unpark();
+  wake(picked);
   return false;
 }
 

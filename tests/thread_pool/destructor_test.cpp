@@ -142,12 +142,13 @@ TEST(Promise20Late, RunningTaskMayStillSubmitWhileShutdownWaits) {
 }
 
 TEST(Promise20Late, TaskThatHasBlockedMayStillSubmitWhileShutdownWaits) {
+  std::atomic<int> posted{0};
   promise<void> outside;
   thread_pool pool(1);
   std::jthread stopper;
   const auto f = pool.submit([&, waits_for = outside.get_future()] {
     waits_for.get();  // from here on it runs beside the worker that has taken its place
-    pool.post([] {});
+    pool.post([&] { ++posted; });
     return pool.submit([] { return 3; }).get();
   });
   ASSERT_TRUE(eventually([&] { return pool.stats().spare_threads == 1; }));
@@ -155,6 +156,8 @@ TEST(Promise20Late, TaskThatHasBlockedMayStillSubmitWhileShutdownWaits) {
   EXPECT_TRUE(eventually([&] { return refuses(pool); }));
   outside.set_value();
   EXPECT_EQ(f.get_for(generous), 3);
+  stopper.join();
+  EXPECT_EQ(posted, 1) << "the pool does not end before the task does";
 }
 
 TEST(Promise20Late, TaskThatAnotherThreadRunsMayStillSubmitWhileShutdownWaits) {
