@@ -76,7 +76,7 @@ nanoseconds spin_of(wait_policy policy) {
 
 pool_core::pool_core(thread_pool_options options) : pool_core(std::move(options), inherited_mask()) {}
 
-pool_core::pool_core(thread_pool_options options, os::cpu_mask mask)
+pool_core::pool_core(thread_pool_options options, const os::cpu_mask& mask)
     : pool_core(std::move(options), mask, machine_for(mask)) {}
 
 pool_core::pool_core(thread_pool_options options, os::cpu_mask mask, const topology& machine)
@@ -102,6 +102,13 @@ pool_core::pool_core(thread_pool_options options, os::cpu_mask mask, const topol
 }
 
 pool_core::~pool_core() { pool_registry::remove(id_); }
+
+void pool_core::leave_behind() noexcept {
+  static constinit const pool_core* newest =
+      nullptr;  // reachable, so that leak checkers see that it is kept on purpose
+  previous_left_ = std::exchange(newest, this);
+  self_ = shared_from_this();
+}
 
 void pool_core::start() {
   asymmetric_fence::prepare();

@@ -54,6 +54,8 @@ class pool_core : public std::enable_shared_from_this<pool_core> {
   void shutdown(shutdown_mode mode);
   /// The end of the pool object: shutdown, or, where that cannot wait, leaving the end to the workers.
   void abandon();
+  /// The same in a forked child: there is nothing to join, and what the threads that are not here held cannot be freed.
+  void leave_behind() noexcept;
 
   /// Runs a task that nobody has started on this thread of the pool, or cancels it where a shutdown says so. False when
   /// it was started before, or there is less than the given part of the stack left.
@@ -85,7 +87,7 @@ class pool_core : public std::enable_shared_from_this<pool_core> {
   const os::cpu_mask& mask() const { return mask_; }
 
  private:
-  pool_core(thread_pool_options options, os::cpu_mask mask);
+  pool_core(thread_pool_options options, const os::cpu_mask& mask);
   pool_core(thread_pool_options options, os::cpu_mask mask, const topology& machine);
 
   // worker.cpp
@@ -158,6 +160,9 @@ class pool_core : public std::enable_shared_from_this<pool_core> {
   std::exception_ptr start_error_;
   std::mutex joining_;
   bool detached_ = false;
+
+  const pool_core* previous_left_ = nullptr;  // leave_behind() only
+  std::shared_ptr<pool_core> self_;
 };
 
 /// Ids name pools for ever: home ids in futures outlive their pool. Also tells whether this process is a fork()ed child

@@ -21,12 +21,10 @@ thread_pool::thread_pool(thread_pool_options options)
 
 thread_pool::~thread_pool() {
   if (detail::pool_registry::forked_since(id_)) {
-    // In a forked child there is nothing to join, and what the lost threads held cannot be freed: left as it is.
-    static auto& left_behind = *new std::vector<std::shared_ptr<detail::pool_core>>;
-    left_behind.push_back(std::move(core_));
-    return;
+    core_->leave_behind();
+  } else {
+    core_->abandon();
   }
-  core_->abandon();
 }
 
 void thread_pool::schedule(detail::state* task) { core_->schedule(task); }

@@ -192,8 +192,8 @@ template <class F, class T, bool Detached>
 struct task_state final : value_state<T> {
   /// `make()` returns the closure, which is built in place.
   template <class Make>
-  task_state(Make&& make, std::uint64_t home_id)
-      : value_state<T>(&operations, Detached ? 1U : 2U, home_id), closure(std::forward<Make>(make)()) {
+  task_state(const Make& make, std::uint64_t home_id)
+      : value_state<T>(&operations, Detached ? 1U : 2U, home_id), closure(make()) {
     this->word.arm();
   }
   ~task_state() {}
@@ -216,8 +216,7 @@ struct task_state final : value_state<T> {
 /// Callback node that keeps a callable; `call(f, state)` runs it.
 template <class F>
 struct function_node final : callback_node {
-  template <class G>
-  explicit function_node(G&& g) : callback_node{&operations}, function(std::forward<G>(g)) {}
+  explicit function_node(F f) : callback_node{&operations}, function(std::move(f)) {}
   ~function_node() {}
 
   union {
