@@ -17,8 +17,9 @@ using std::chrono::nanoseconds;
 
 inline constexpr nanoseconds never_spin{0};
 inline constexpr nanoseconds always_spin = nanoseconds::max();
-/// About the cost of one wake-up on a virtual machine, to the waker and the woken thread together.
-inline constexpr nanoseconds balanced_spin{60'000};
+/// Somewhat more than one wake-up takes on a virtual machine, from the call to the first instruction: who waits for a
+/// task that a sleeping worker has to run should not fall asleep just before it is done.
+inline constexpr nanoseconds balanced_spin{100'000};
 
 /// Predicts from past gaps whether the next one is shorter than `limit`. One thread.
 class spin_budget {
@@ -65,12 +66,12 @@ class spinner {
     // somebody does, it takes longer: then spinning is over, for a thread that sleeps is woken on a CPU of its own if
     // there is one.
     std::this_thread::yield();
-    contended_ = clock::now() - now >= contended_yield;
-    return !contended_ || budget_ == always_spin;
+    contended_ = clock::now() - now >= contended_yield ? contended_ + 1 : 0;
+    return contended_ < 2 || budget_ == always_spin;  // one long yield may be an interrupt
   }
 
   /// The last turn() has given the CPU to somebody else.
-  bool contended() const { return contended_; }
+  bool contended() const { return contended_ != 0; }
 
  private:
   static constexpr std::uint32_t turns_per_look = 32;
@@ -79,7 +80,7 @@ class spinner {
   nanoseconds budget_;
   clock::time_point start_{};
   std::uint32_t turns_ = 0;
-  bool contended_ = false;
+  std::uint32_t contended_ = 0;  // yields in a row
 };
 
 }  // namespace remuda::detail
