@@ -12,7 +12,6 @@
 #include "runtime/sched/dispatch.hpp"
 #include "runtime/sched/pool_core.hpp"
 #include "runtime/sched/wait.hpp"
-#include "runtime/sync/asymmetric_fence.hpp"
 
 namespace remuda::detail {
 namespace {
@@ -63,9 +62,8 @@ void pool_core::take_back(seat& s, state* task) {
     if (options_.max_pending != 0) left_queue();
     return release_reference(task);
   }
-  s.deque.push(newest);       // no growth: its place is free
-  asymmetric_fence::light();  // it was out of sight for a moment
-  if (idle_.sleeping(idle_.look()) != 0) wake_after_push(s);
+  s.deque.push(newest);  // no growth: its place is free
+  after_push(s);         // it was out of sight for a moment
 }
 
 void pool_core::take_seat(pool_thread& me, seat* s) {

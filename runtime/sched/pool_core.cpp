@@ -169,9 +169,7 @@ void pool_core::stop_started() {
 void pool_core::schedule(state* task) {
   if (pool_registry::forked_since(id_)) {
     reject(task);
-    throw broken_pool_error(
-        "this process was forked from the one that made the pool: its workers are not here; make a pool after the "
-        "fork");
+    throw_forked();
   }
   static constinit thread_local std::uint32_t submits = 0;
   task->submitted_at = delay_stamp(submits);
@@ -185,8 +183,7 @@ void pool_core::schedule(state* task) {
     reject(task);
     throw;
   }
-  asymmetric_fence::light();  // pairs with heavy() in sleep()
-  if (idle_.sleeping(idle_.look()) != 0) wake_after_push(*me->seat);
+  after_push(*me->seat);
 }
 
 void pool_core::schedule_outside(state* task) {
@@ -267,7 +264,10 @@ bool pool_core::admit(state* task) {
     reject(task);
     throw_shutdown();
   }
-  run_as_guest(task);
+  if (!run_as_guest(task)) {  // a shutdown that cancels has come
+    reject(task);
+    throw_shutdown();
+  }
   ran_here(task);
   return false;
 }
@@ -299,18 +299,14 @@ void pool_core::shutdown(shutdown_mode mode) {
 }
 
 void pool_core::abandon() {
-  if (!inside()) {
-    shutdown(shutdown_mode::wait);
-  } else {
-    {
-      const std::lock_guard lock(mutex_);
-      detached_ = true;
-      for (auto& t : threads_) {
-        if (t.joinable()) t.detach();
-      }
+  if (inside()) {
+    const std::lock_guard lock(mutex_);
+    detached_ = true;
+    for (auto& t : threads_) {
+      if (t.joinable()) t.detach();
     }
-    shutdown(shutdown_mode::wait);
   }
+  shutdown(shutdown_mode::wait);
 }
 
 void pool_core::join_all() {

@@ -17,6 +17,7 @@
 #include "runtime/os/affinity.hpp"
 #include "runtime/sched/outside_queue.hpp"
 #include "runtime/sched/seat.hpp"
+#include "runtime/sync/asymmetric_fence.hpp"
 #include "runtime/topo/placement.hpp"
 
 namespace remuda::detail {
@@ -119,6 +120,11 @@ class pool_core : public std::enable_shared_from_this<pool_core> {
   // wake.cpp
   void wake_one(const seat* near);
   void wake(unsigned worker);
+  /// After a push onto the deque of `s` by the worker that sits there.
+  void after_push(const seat& s) {
+    asymmetric_fence::light();  // pairs with heavy() in sleep()
+    if (idle_.sleeping(idle_.look()) != 0) wake_after_push(s);
+  }
   void wake_after_push(const seat& s);
   void wake_unless_taken();
   void wake_for_check();

@@ -54,7 +54,10 @@ void observe(nanoseconds gap, bool contended) {
 }  // namespace
 
 void refuse_if_forked(const state& s) {
-  if (!pool_registry::forked_since(s.home)) return;
+  if (pool_registry::forked_since(s.home)) throw_forked();
+}
+
+void throw_forked() {
   throw broken_pool_error(
       "this process was forked from the one that made the pool: its workers are not here, so the task cannot finish; "
       "make "

@@ -13,6 +13,7 @@ void give_up_seat();
 
 /// Throws broken_pool_error if the state's pool was left behind by a fork(): nobody will complete it.
 void refuse_if_forked(const state& s);
+[[noreturn]] void throw_forked();
 
 /// Blocks until `word` is no longer `seen`; false at the deadline. Whoever changes the word wakes all on its address.
 bool wait_for_change(const atomic<std::uint32_t>& word, std::uint32_t seen, const deadline& until);

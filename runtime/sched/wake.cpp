@@ -39,7 +39,7 @@ void pool_core::wake(unsigned worker) {
   seats_[worker]->sleep.unpark();
 }
 
-/// After a push onto the deque of `s` by the worker that sits there, which has seen that somebody sleeps.
+/// The rest of after_push(), once it has seen that somebody sleeps.
 void pool_core::wake_after_push(const seat& s) {
   // A searcher that stops searching looks again without making others execute a fence, so this side needs a real one.
   std_sync::full_fence();

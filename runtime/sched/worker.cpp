@@ -83,10 +83,7 @@ state* pool_core::take_outside(seat& s, std::size_t most) {
   // empty when most > 1, so that no push can run out of memory.
   for (std::size_t i = got; i-- > 1;) s.deque.push(tasks[i]);
   // They were in nobody's sight for a moment: whoever fell asleep then has not seen them.
-  if (got > 1) {
-    asymmetric_fence::light();  // pairs with heavy() in sleep()
-    if (idle_.sleeping(idle_.look()) != 0) wake_after_push(s);
-  }
+  if (got > 1) after_push(s);
   return tasks[0];
 }
 
