@@ -18,8 +18,12 @@ namespace {
 
 constexpr std::size_t most_spares = 1024;
 
-/// Outside threads that run a task of this pool.
-constinit thread_local const pool_core* guest_of = nullptr;
+/// The tasks of other pools than its own that a thread runs, the innermost one first.
+struct visited_pool {
+  pool_core* core;
+  const visited_pool* outer;
+};
+constinit thread_local const visited_pool* visited = nullptr;
 
 std::size_t default_stack_size() {
   static const std::size_t size = [] {
@@ -33,22 +37,54 @@ std::size_t default_stack_size() {
   return size;
 }
 
+/// The stack of an outside thread. The system is asked once for each thread, when a guest waits for the first time.
+struct stack_extent {
+  std::uintptr_t lowest = 0;
+  std::size_t size = 0;  // 0: it could not be told
+};
+
+stack_extent outside_stack() {
+  thread_local const stack_extent mine = [] {
+    pthread_attr_t attributes;
+    void* lowest = nullptr;
+    std::size_t size = 0;
+    if (pthread_getattr_np(pthread_self(), &attributes) != 0) return stack_extent{};
+    pthread_attr_getstack(&attributes, &lowest, &size);
+    pthread_attr_destroy(&attributes);
+    return stack_extent{reinterpret_cast<std::uintptr_t>(lowest), size};
+  }();
+  return mine;
+}
+
+/// At most `most` bytes of this thread's stack are in use.
+bool stack_allows(std::size_t most) {
+  const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+  if (this_thread != nullptr) return reinterpret_cast<std::uintptr_t>(this_thread->stack_base) - here <= most;
+  const stack_extent all = outside_stack();
+  // On a stack that the program has made itself, such as a fiber's, the difference is far too large.
+  return all.lowest + all.size - here <= std::min(most, all.size / 4 * 3);
+}
+
 }  // namespace
 
 constinit thread_local pool_thread* this_thread = nullptr;
 
-bool pool_core::inside() const { return (this_thread != nullptr && this_thread->core == this) || guest_of == this; }
+pool_core* pool_core::inside(std::uint64_t id) {
+  if (this_thread != nullptr && this_thread->core->id_ == id) return this_thread->core;
+  for (const auto* v = visited; v != nullptr; v = v->outer) {
+    if (v->core->id_ == id) return v->core;
+  }
+  return nullptr;
+}
 
 std::size_t pool_core::comfortable_stack() { return std::min(std::size_t{1} << 20, default_stack_size() / 2); }
 std::size_t pool_core::all_stack() { return default_stack_size() / 4 * 3; }
 
-bool pool_core::claim(pool_thread& me, state* task, std::size_t stack_in_use) {
-  if (static_cast<std::size_t>(me.stack_base - static_cast<const char*>(__builtin_frame_address(0))) > stack_in_use) {
-    return false;
-  }
+bool pool_core::claim(state* task, std::size_t stack_in_use) {
+  if (!stack_allows(stack_in_use)) return false;
   if (cancel_pending_.load(std_sync::relaxed)) return cancel(task);  // relaxed: at most one more task starts
   if (!task->word.try_start()) return false;
-  if (me.seat != nullptr) take_back(*me.seat, task);
+  if (seat* const s = own_seat()) take_back(*s, task);
   run_claimed(task);
   return true;
 }
@@ -150,9 +186,10 @@ bool pool_core::run_as_guest(state* task) {
   const guest_visit visit(*this);  // before the claim, so that a shutdown that finds the task started waits for it
   if (cancel_pending_.load(std_sync::relaxed)) return false;  // relaxed: at most one more task starts
   if (!task->word.try_start()) return false;
-  const pool_core* const outer = std::exchange(guest_of, this);
+  const visited_pool here{this, visited};
+  visited = &here;
   run_claimed(task);
-  guest_of = outer;
+  visited = here.outer;
   return true;
 }
 

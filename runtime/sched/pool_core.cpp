@@ -174,24 +174,27 @@ void pool_core::schedule(state* task) {
   static constinit thread_local std::uint32_t submits = 0;
   task->submitted_at = delay_stamp(submits);
   if (options_.max_pending != 0 && !admit(task)) return;
-  pool_thread* const me = this_thread;
-  if (me == nullptr || me->core != this || me->seat == nullptr) return schedule_outside(task);
+  seat* const mine = own_seat();
+  if (mine == nullptr) return schedule_outside(task);
   try {
-    me->seat->deque.push(task);
+    mine->deque.push(task);
   } catch (...) {
     if (options_.max_pending != 0) left_queue();
     reject(task);
     throw;
   }
-  after_push(*me->seat);
+  after_push(*mine);
 }
 
 void pool_core::schedule_outside(state* task) {
   // Tasks that run may still submit while the pool shuts down: the pool does not end before they do.
   const bool of_the_pool = inside();
   const bool closed = !of_the_pool && idle_.closing(idle_.look());
+  const bool posted = task->ops->detached;
+  bool refused = false;
   try {
     if (closed) throw_shutdown();
+    if (posted) static_cast<value_state<void>*>(task)->refused = &refused;
     outside_.push(task);
   } catch (...) {
     if (options_.max_pending != 0) left_queue();
@@ -201,24 +204,28 @@ void pool_core::schedule_outside(state* task) {
   // The task may have run and be gone from here on.
   std_sync::full_fence();  // after the push, whose stores are not ours to order; pairs with the one in sleep()
   const auto word = idle_.look();
-  if (idle_.closing(word) && !of_the_pool) return schedule_late(task);
+  if (idle_.closing(word) && !of_the_pool) return schedule_late(task, posted ? &refused : nullptr);
   if (idle_.wake_wanted(word)) wake_unless_taken();
 }
 
-/// A shutdown has come between the first look and the push: either a worker will still find the task, or it has to come
-/// out of the queue again. `task` is only compared, for it may be gone.
-void pool_core::schedule_late(state* task) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (terminated_.load(std_sync::relaxed) == 0) return wake_for_check();  // relaxed: under the mutex
-    // What is in the queue now came too late, be it this task or one of another submitter on its way here.
-    for (state* late = nullptr; outside_.take(&late, 1) == 1;) refused_.push_back(late);
-    const auto at = std::find(refused_.begin(), refused_.end(), task);
-    if (at == refused_.end()) return;  // it was run before the end
-    refused_.erase(at);
+/// A shutdown has come between the first look and the push. If the pool has not ended, a worker will still find the
+/// task. If it has, all that is in the queue came too late, be it this task or one of another submitter on its way
+/// here. A submitter learns from its future what became of its task. A posted one may have run and be gone, and be
+/// another's task by now: there `refused`, which is the submitter's own, tells; otherwise it is null.
+void pool_core::schedule_late(state* task, const bool* refused) {
+  for (;;) {
+    state* late = nullptr;
+    {
+      const std::lock_guard lock(mutex_);
+      if (terminated_.load(std_sync::relaxed) == 0) return wake_for_check();  // relaxed: under the mutex
+      if (outside_.take(&late, 1) == 0) break;
+      // Its submitter takes the mutex after us and so is still there.
+      if (late->ops->detached) *static_cast<value_state<void>*>(late)->refused = true;
+    }
+    if (options_.max_pending != 0) left_queue();
+    reject(late);
   }
-  reject(task);
-  throw_shutdown();
+  if (refused != nullptr ? *refused : cancel(task)) throw_shutdown();
 }
 
 /// Bounded mode: true when the task may be queued; false when it was run here; throws when it is refused.
@@ -243,7 +250,7 @@ bool pool_core::admit(state* task) {
   if (inside()) {
     // On top of the task that submits it, while there is stack for that; a chain of tasks would need more and more of
     // it.
-    if (this_thread != nullptr && this_thread->core == this && claim(*this_thread, task, comfortable_stack())) {
+    if (claim(task, comfortable_stack())) {
       ran_here(task);
       return false;
     }

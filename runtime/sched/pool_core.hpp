@@ -58,10 +58,10 @@ class pool_core : public std::enable_shared_from_this<pool_core> {
   /// The same in a forked child: there is nothing to join, and what the threads that are not here held cannot be freed.
   void leave_behind() noexcept;
 
-  /// Runs a task that nobody has started on this thread of the pool, or cancels it where a shutdown says so. False when
-  /// it was started before, or there is less than the given part of the stack left.
-  bool claim(pool_thread& me, state* task, std::size_t stack_in_use);
-  /// The same on a thread that is not of the pool.
+  /// Runs a task that nobody has started on this thread, or cancels it where a shutdown says so. False when it was
+  /// started before, or more than the given part of the stack is in use. REQUIRES: inside().
+  bool claim(state* task, std::size_t stack_in_use);
+  /// Runs it on a thread that is not of the pool. False when it was started before, or a shutdown cancels it.
   bool run_as_guest(state* task);
   /// Past a comfortable depth a fresh stack, a spare thread's, is better; where there is none, nearly all of this one.
   static std::size_t comfortable_stack();
@@ -83,7 +83,11 @@ class pool_core : public std::enable_shared_from_this<pool_core> {
   void hand_off(pool_thread& me);
 
   /// The thread runs a task of this pool: it belongs to it, or is a guest from outside.
-  bool inside() const;
+  bool inside() const { return inside(id_) != nullptr; }
+  /// The pool with that id, if the thread is inside it; else null.
+  static pool_core* inside(std::uint64_t id);
+  /// Where this thread sits in this pool; null when it does not.
+  seat* own_seat() const { return this_thread != nullptr && this_thread->core == this ? this_thread->seat : nullptr; }
   void report(std::exception_ptr error) noexcept;
   const os::cpu_mask& mask() const { return mask_; }
 
@@ -111,7 +115,7 @@ class pool_core : public std::enable_shared_from_this<pool_core> {
   void start_thread(seat* s);
   void stop_started();
   void schedule_outside(state* task);
-  void schedule_late(state* task);
+  void schedule_late(state* task, const bool* refused);
   bool admit(state* task);
   void ran_here(state* task);
   void left_queue();
@@ -160,7 +164,6 @@ class pool_core : public std::enable_shared_from_this<pool_core> {
   std::vector<std::unique_ptr<pool_thread>> members_;
   std::vector<std::thread> threads_;
   std::vector<pool_thread*> spares_;
-  std::vector<state*> refused_;  // found in the queue after the end; their submitters look for them here
   std::size_t spare_threads_ = 0;
   std::size_t starting_ = 0;
   std::exception_ptr start_error_;

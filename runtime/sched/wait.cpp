@@ -15,10 +15,8 @@ namespace {
 /// Of this thread as one that waits for results; a worker's budget for finding work is another one.
 constinit thread_local spin_budget waiting{balanced_spin};
 
-/// A task of the pool that this thread belongs to.
-bool own_task(const state& s) {
-  return this_thread != nullptr && s.home == this_thread->core->id() && s.ops->run != nullptr;
-}
+/// The pool of a task, if this thread runs another task of it; else null.
+pool_core* own_pool(const state& s) { return s.ops->run == nullptr ? nullptr : pool_core::inside(s.home); }
 
 void sleep_on(const void* address, std::uint32_t expected, const deadline& until) {
   if (until) {
@@ -68,23 +66,22 @@ status wait(state* s, const deadline& until) {
   if (const status now = s->word.current(); is_final(now)) return now;
   refuse_if_forked(*s);
   run_deferred_callbacks();
-  const bool own = own_task(*s);
+  pool_core* const own = own_pool(*s);
   // The awaited task is the only one that may run on top of a waiting one: any other might wait in turn for something
   // below it on the stack. With a time limit it is not run here, for it might take longer.
-  if (own && !until && this_thread->core->claim(*this_thread, s, pool_core::comfortable_stack()))
-    return s->word.current();
+  if (own != nullptr && !until && own->claim(s, pool_core::comfortable_stack())) return s->word.current();
   const auto since = clock::now();
   const auto done = [s] { return is_final(s->word.current()); };
   // Who waits for a task that nobody has started must let somebody start it, however short the time.
-  const bool unstarted = own && s->word.current() == status::pending;
+  const bool unstarted = own != nullptr && s->word.current() == status::pending;
   bool contended = false;
   if (!unstarted) {
     contended = spin_until(done, spin_time(until, since));
   }
   if (!done()) {
     give_up_seat();
-    if (own && !until && this_thread->seat != nullptr) {  // no thread to take the seat
-      if (this_thread->core->claim(*this_thread, s, pool_core::all_stack())) return s->word.current();
+    if (own != nullptr && !until && own->own_seat() != nullptr) {  // no thread to take the seat
+      if (own->claim(s, pool_core::all_stack())) return s->word.current();
       if (s->word.current() == status::pending) {
         throw error(
             "tasks that wait for tasks are nested too deep: the stacks of the worker and of all spare threads are "
@@ -119,7 +116,7 @@ bool wait_for_change(const atomic<std::uint32_t>& word, std::uint32_t seen, cons
 bool run_here(state* s) {
   if (s->ops->run == nullptr || s->word.current() != status::pending) return false;
   refuse_if_forked(*s);
-  if (own_task(*s)) return this_thread->core->claim(*this_thread, s, pool_core::all_stack());
+  if (auto* const own = own_pool(*s)) return own->claim(s, pool_core::all_stack());
   const auto core = pool_registry::find(s->home);
   if (core == nullptr) return false;
   return core->run_as_guest(s);

@@ -196,7 +196,7 @@ void pool_core::execute(seat& s, state* task) {
 
 void pool_core::run_claimed(state* task) {
   const fresh_dispatch own_callbacks;
-  if (this_thread != nullptr && this_thread->seat != nullptr) this_thread->seat->counters.run.add();
+  if (seat* const s = own_seat()) s->counters.run.add();
   complete(task, task->ops->run(task));
 }
 

@@ -1,7 +1,12 @@
 // Races in the life of a pool: nothing is lost, nothing happens twice, nothing hangs.
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <sched.h>
+#include <time.h>
 
 #include <atomic>
+#include <cerrno>
+#include <csignal>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -71,6 +76,68 @@ TEST(Stress19Shutdown, AgainstSubmittersEveryAcceptedFutureEnds) {
     }
     ASSERT_EQ(out.closures.alive, 0);
   }
+}
+
+std::atomic<bool> hold_submitters{false};
+
+/// Keeps the thread where it is, until the shutdown has come; but not for ever, as it may hold what a shutdown needs.
+void stand_still(int) {
+  const int error = errno;
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  const auto microseconds = [](const timespec& t) { return t.tv_sec * 1'000'000 + t.tv_nsec / 1000; };
+  constexpr long most = 5'000;
+  const long end = microseconds(now) + most;
+  while (hold_submitters && microseconds(now) < end) {
+    sched_yield();
+    clock_gettime(CLOCK_MONOTONIC, &now);
+  }
+  errno = error;
+}
+
+/// A closure of more than the slab has room for: another thread's task may get its address as soon as it has run.
+struct large {
+  char bytes[2000];
+};
+
+// Submitters that stand between the look at the pool and the push, or between the push and the look after it.
+TEST(Stress19Shutdown, AgainstSubmittersThatAreHeldWhereverTheyAre) {
+  const int rounds = scaled(500);
+  struct sigaction hold {};
+  struct sigaction old {};
+  hold.sa_handler = &stand_still;
+  hold.sa_flags = SA_RESTART;
+  ASSERT_EQ(sigaction(SIGUSR1, &hold, &old), 0);
+  for (int round = 0; round < rounds && !HasFailure(); ++round) {
+    std::atomic<int> accepted{0};
+    std::atomic<int> ran{0};
+    std::atomic<int> refused{0};
+    thread_pool pool(2);
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < submitters; ++i) {
+      threads.emplace_back([&] {
+        for (bool open = true; open;) {
+          try {
+            pool.post([&ran, l = large{}] { ran += l.bytes[0] == 0 ? 1 : 0; });
+            ++accepted;
+          } catch (const shutdown_error&) {
+            ++refused;
+            open = false;
+          }
+        }
+      });
+    }
+    while (accepted < round % 50) std::this_thread::yield();
+    hold_submitters = true;
+    // it is there until it is joined, even when it has ended
+    for (auto& t : threads) pthread_kill(t.native_handle(), SIGUSR1);
+    pool.shutdown();
+    hold_submitters = false;
+    threads.clear();
+    EXPECT_EQ(ran, accepted) << "what was accepted has run, and nothing else, round " << round;
+    EXPECT_EQ(refused, submitters);
+  }
+  sigaction(SIGUSR1, &old, nullptr);
 }
 
 TEST(Stress19Shutdown, AgainstOtherShutdowns) {

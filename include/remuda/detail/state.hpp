@@ -112,6 +112,7 @@ struct value_state : state {
   union {
     stored value;
     std::exception_ptr error;
+    bool* refused;  ///< of a posted task before it runs: where its submitter, who has no future, looks whether it will
   };
 
   /// Writes the outcome of `make()`, which may throw, and tells which it was.
