@@ -1,6 +1,7 @@
 // Promise 8: waiting inside a task.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <functional>
 #include <latch>
 #include <memory>
@@ -229,6 +230,21 @@ TEST(Promise08NestedGet, TimeOutInsideATask) {
   });
   EXPECT_EQ(f.get_for(generous), 3);
   EXPECT_EQ(pool.submit([] { return 4; }).get_for(generous), 4);
+}
+
+// Whoever asks again and again without running the task must let somebody else run it.
+TEST(Promise08NestedGet, PollingForATaskThatNobodyHasStarted) {
+  for (const auto time : {std::chrono::milliseconds(0), std::chrono::milliseconds(1)}) {
+    thread_pool pool(1);
+    const auto f = pool.submit([&] {
+      const auto child = pool.submit([] { return 3; });
+      const auto end = std::chrono::steady_clock::now() + generous;
+      while (!child.wait_for(time) && std::chrono::steady_clock::now() < end) {
+      }
+      return child.done();
+    });
+    EXPECT_TRUE(f.get()) << time.count() << " ms";
+  }
 }
 
 TEST(Promise08NestedGet, WaitingWorkerRunsTheAwaitedTaskItself) {

@@ -3,12 +3,14 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "remuda/future.hpp"
+#include "tests/support/counted.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/stress.hpp"
 
@@ -189,6 +191,35 @@ TEST(Promise06BrokenPromise, GetFutureManyTimesSharesTheResult) {
   EXPECT_EQ(a, b);
   p.set_value(1);
   EXPECT_EQ(&a.get(), &b.get());
+}
+
+// The promise holds the last reference to the result when its own callback destroys it.
+TEST(Promise06OwnCallback, MayDestroyThePromiseThatIsBeingFulfilled) {
+  const std::vector<std::function<void(promise<counted>&, tally&)>> ways{
+      [](promise<counted>& p, tally& t) { p.set_value(counted(t)); },
+      [](promise<counted>& p, tally&) { p.set_error(some_error); },
+      [](promise<counted>& p, tally&) { p.get_future().cancel(); },
+  };
+  for (std::size_t way = 0; way < ways.size(); ++way) {
+    tally t;
+    int calls = 0;
+    int alive_afterwards = 0;
+    auto p = std::make_unique<promise<counted>>();
+    p->get_future().on_done([&](const future<counted>&) {
+      p.reset();
+      ++calls;
+    });
+    p->get_future().on_done([&](const future<counted>& f) {
+      alive_afterwards = t.alive;
+      EXPECT_TRUE(f.done());
+      ++calls;
+    });
+    ways[way](*p, t);
+    EXPECT_EQ(calls, 2);
+    EXPECT_EQ(p, nullptr);
+    EXPECT_EQ(alive_afterwards, way == 0 ? 1 : 0) << "the value stays for the callbacks that are still to come";
+    EXPECT_EQ(t.alive, 0) << "and not any longer";
+  }
 }
 
 /// One thread completes futures one by one, the test follows: as soon as done() holds, the outcome must be there.

@@ -132,6 +132,57 @@ TEST(Promise17Bounded, BlockInsideATaskRunsTheNewOneAtOnce) {
   EXPECT_EQ(ran, tasks);
 }
 
+/// A task that posts its successor, until enough have run or the pool refuses.
+void post_successor(thread_pool& pool, int left, std::atomic<int>& ran, std::atomic<int>& refused) {
+  ++ran;
+  if (left == 0) return;
+  try {
+    pool.post([&pool, left, &ran, &refused] { post_successor(pool, left - 1, ran, refused); });
+  } catch (const pool_full_error&) {
+    ++refused;
+  }
+}
+
+// Each successor runs on top of its predecessor only while there is stack: there are far more than one stack holds.
+TEST(Promise17Bounded, TaskThatPostsItselfInAFullPoolComesToAnEnd) {
+  const int successors = scaled(300'000);
+  for (const auto full : {when_full::block, when_full::caller_runs, when_full::fail}) {
+    std::atomic<int> ran{0};
+    std::atomic<int> refused{0};
+    {
+      gate g;
+      thread_pool pool(bounded(full));
+      const gate_opener opener(g);
+      pool.post([&] {
+        g.wait();
+        post_successor(pool, successors, ran, refused);
+      });
+      ASSERT_TRUE(eventually([&] { return g.arrived() == 1; }));
+      for (std::size_t i = 0; i < room; ++i) pool.post([] {});
+      g.open();
+    }
+    EXPECT_EQ(refused, full == when_full::fail ? 1 : 0);
+    EXPECT_EQ(ran, full == when_full::fail ? 1 : successors + 1);
+  }
+}
+
+TEST(Promise17Bounded, TaskOfACallerThatPostsItselfInAFullPoolComesToAnEnd) {
+  const int successors = scaled(300'000);
+  std::atomic<int> ran{0};
+  std::atomic<int> refused{0};
+  {
+    gate g;
+    thread_pool pool(bounded(when_full::caller_runs));
+    const gate_opener opener(g);
+    const auto queued = fill_up(pool, g);
+    pool.post([&] { post_successor(pool, successors, ran, refused); });
+    EXPECT_GT(ran, 1) << "here, though not all of them";
+    EXPECT_LT(ran, successors);
+  }
+  EXPECT_EQ(ran, successors + 1);
+  EXPECT_EQ(refused, 0);
+}
+
 TEST(Promise17Bounded, BlockedSubmittersEndWhenThePoolDoes) {
   constexpr int submitters = 4;
   gate g;

@@ -14,6 +14,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <vector>
 
 #include "remuda/thread_pool.hpp"
 #include "tests/support/eventually.hpp"
@@ -74,6 +75,55 @@ TEST(Promise16Limits, NoMoreThreadsIsAClearErrorAndTheStartedOnesAreJoined) {
     if (!eventually([&] { return thread_ids().size() <= before.size(); })) return "threads are left";
     thread_pool small(1);
     return small.submit([] { return 3; }).get() == 3 ? "" : "a small pool does not work";
+  });
+  EXPECT_TRUE(well(result)) << result;
+}
+
+/// Task `depth` waits for task `depth - 1`, and uses a good piece of stack of its own.
+int heavy_chain(thread_pool& pool, int depth) {
+  constexpr std::size_t piece = std::size_t{16} << 10;
+  volatile char stack[piece];
+  stack[0] = 1;
+  if (depth == 0) return 0;
+  return pool.submit([&pool, depth] { return heavy_chain(pool, depth - 1); }).get() + stack[0];
+}
+
+TEST(Promise08Limits, WaitingInATaskWhenNoSpareThreadCanBeStarted) {
+  const auto result = in_child([]() -> std::string {
+    gate g;
+    thread_pool pool(1);
+    if (auto complaint = allow_few_threads(); !complaint.empty()) return complaint;
+    std::vector<std::jthread> others;
+    const gate_opener opener(g);
+    try {
+      while (others.size() < 64) others.emplace_back([&] { g.wait(); });
+      return "the limit had no effect";
+    } catch (const std::system_error&) {
+    }
+    promise<int> outside;
+    const auto blocked = pool.submit([f = outside.get_future()] { return f.get(); });
+    if (!eventually([&] { return blocked.running(); })) return "the task did not start";
+    const auto queued = pool.submit([] { return 4; });
+    outside.set_value(3);
+    if (blocked.get_for(generous) != 3 || queued.get_for(generous) != 4) return "a blocked task lost its seat";
+
+    constexpr int above_the_comfortable_depth = 200;  // of 16 KiB each: more than 1 MiB, less than a stack
+    const auto deep = pool.submit([&] { return heavy_chain(pool, above_the_comfortable_depth); });
+    if (deep.get_for(generous) != above_the_comfortable_depth) return "a deep chain went wrong";
+
+    constexpr int more_than_a_stack = 1000;
+    const auto too_deep = pool.submit([&] { return heavy_chain(pool, more_than_a_stack); });
+    try {
+      too_deep.get_for(generous);
+      return "there is no such stack";
+    } catch (const timeout_error&) {
+      return "it hangs instead of throwing";
+    } catch (const error& e) {
+      if (std::string(e.what()).find("nested too deep") == std::string::npos)
+        return std::string("unclear: ") + e.what();
+    }
+    if (pool.stats().spare_threads != 0) return "a spare thread was there";
+    return pool.submit([] { return 5; }).get_for(generous) == 5 ? "" : "the pool does not work any more";
   });
   EXPECT_TRUE(well(result)) << result;
 }

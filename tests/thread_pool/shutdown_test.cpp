@@ -184,6 +184,28 @@ TEST(Promise19CancelPending, WhatHasNotStartedIsCancelledWhatRunsFinishes) {
   EXPECT_EQ(t.alive, 0) << "posted tasks are let go as well";
 }
 
+TEST(Promise19CancelPending, TaskThatWaitsForAnUnstartedOneSeesItCancelledAndDoesNotRunIt) {
+  gate g;
+  thread_pool pool(1);
+  std::jthread stopper;
+  const gate_opener opener(g);
+  std::atomic<int> ran{0};
+  const auto parent = pool.submit([&] {
+    const auto before = pool.submit([&] { ++ran; });
+    g.wait();
+    const auto after = pool.submit([&] { ++ran; });
+    EXPECT_THROW(before.get(), cancelled_error);
+    EXPECT_THROW(after.get(), cancelled_error);
+    EXPECT_THROW(pool.submit([&] { ++ran; }).get(), cancelled_error);
+  });
+  ASSERT_TRUE(eventually([&] { return g.arrived() == 1; }));
+  stopper = std::jthread([&] { pool.shutdown(shutdown_mode::cancel_pending); });
+  ASSERT_TRUE(eventually([&] { return refuses(pool); }));
+  g.open();
+  EXPECT_NO_THROW(parent.get_for(generous));
+  EXPECT_EQ(ran, 0);
+}
+
 TEST(Promise19CancelPending, EachFutureEndsInExactlyOneState) {
   const int rounds = scaled(200);
   constexpr int tasks = 50;

@@ -102,6 +102,30 @@ TEST(Promise16Workers, DefaultFollowsTheAffinityMaskOfTheCaller) {
   });
 }
 
+TEST(Promise33OnStart, MayWaitAndTheWorkerKeepsItsSeat) {
+  constexpr unsigned workers = 2;
+  roll_call roll;
+  promise<void> late;
+  auto options = roll.options(workers);
+  options.on_start = [call = options.on_start, waits_for = late.get_future()](unsigned index) {
+    call(index);
+    waits_for.get();
+  };
+  const std::jthread helper([&] {
+    // all of them wait before they may go on
+    EXPECT_TRUE(eventually([&] {
+      const auto ids = roll.ids();
+      return ids.size() == workers &&
+             std::all_of(ids.begin(), ids.end(), [](const auto& entry) { return is_asleep(entry.second); });
+    }));
+    late.set_value();
+  });
+  thread_pool pool(options);
+  EXPECT_EQ(pool.submit([] { return 3; }).get_for(generous), 3);
+  EXPECT_EQ(pool.stats().spare_threads, 0U);
+  EXPECT_EQ(roll.ids().size(), workers);
+}
+
 TEST(Promise16Workers, ManyOnAMaskOfOneCpu) {
   on_one_cpu([](unsigned only) {
     constexpr unsigned workers = 4;
