@@ -79,6 +79,7 @@ TEST(Stress19Shutdown, AgainstSubmittersEveryAcceptedFutureEnds) {
 }
 
 std::atomic<bool> hold_submitters{false};
+std::atomic<int> held_submitters{0};
 
 /// Keeps the thread where it is, until the shutdown has come; but not for ever, as it may hold what a shutdown needs.
 void stand_still(int) {
@@ -88,6 +89,7 @@ void stand_still(int) {
   const auto microseconds = [](const timespec& t) { return t.tv_sec * 1'000'000 + t.tv_nsec / 1000; };
   constexpr long most = 5'000;
   const long end = microseconds(now) + most;
+  ++held_submitters;
   while (hold_submitters && microseconds(now) < end) {
     sched_yield();
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -102,7 +104,7 @@ struct large {
 
 // Submitters that stand between the look at the pool and the push, or between the push and the look after it.
 TEST(Stress19Shutdown, AgainstSubmittersThatAreHeldWhereverTheyAre) {
-  const int rounds = scaled(500);
+  const int rounds = scaled(300);
   struct sigaction hold {};
   struct sigaction old {};
   hold.sa_handler = &stand_still;
@@ -112,7 +114,10 @@ TEST(Stress19Shutdown, AgainstSubmittersThatAreHeldWhereverTheyAre) {
     std::atomic<int> accepted{0};
     std::atomic<int> ran{0};
     std::atomic<int> refused{0};
-    thread_pool pool(2);
+    thread_pool_options options;
+    options.workers = 1;
+    options.policy = wait_policy::busy_poll;  // no wake-ups, so that most of a submitter's time goes into the push
+    thread_pool pool(options);
     std::vector<std::jthread> threads;
     for (int i = 0; i < submitters; ++i) {
       threads.emplace_back([&] {
@@ -129,8 +134,9 @@ TEST(Stress19Shutdown, AgainstSubmittersThatAreHeldWhereverTheyAre) {
     }
     while (accepted < round % 50) std::this_thread::yield();
     hold_submitters = true;
-    // it is there until it is joined, even when it has ended
+    held_submitters = 0;
     for (auto& t : threads) pthread_kill(t.native_handle(), SIGUSR1);
+    EXPECT_TRUE(eventually([] { return held_submitters == submitters; }));
     pool.shutdown();
     hold_submitters = false;
     threads.clear();
