@@ -12,7 +12,6 @@
 #include "remuda/future.hpp"
 #include "remuda/thread_pool.hpp"
 #include "tests/support/eventually.hpp"
-#include "tests/support/pool.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/stress.hpp"
 
@@ -160,55 +159,49 @@ struct busy_guest {
   std::jthread thread;
 };
 
-TEST(Promise19GuestShutdown, IsWaitedFor) {
-  for (const auto mode : both_modes) {
-    gate worker;
-    gate g;
-    auto pool = std::make_unique<thread_pool>(1);
-    const gate_opener worker_opener(worker);
-    pool->post([&] { worker.wait(); });
-    ASSERT_TRUE(eventually([&] { return worker.arrived() == 1; }));
-    busy_guest guest(*pool, g);
-    std::atomic<pid_t> id{0};
-    std::atomic<bool> returned{false};
-    std::jthread stopper([&] {
-      id = gettid();
-      pool->shutdown(mode);
-      EXPECT_TRUE(guest.over);
-      returned = true;
-    });
-    const gate_opener opener(g);
-    ASSERT_TRUE(eventually([&] { return refuses(*pool); }));
-    worker.open();
-    ASSERT_TRUE(eventually([&] { return id != 0 && is_asleep(id); }));
-    EXPECT_FALSE(returned);
-    g.open();
-    EXPECT_TRUE(eventually([&] { return returned.load(); }));
-  }
-}
-
-TEST(Promise20GuestDestructor, IsWaitedFor) {
+/// Ends a pool by `end` while a guest is in a task of it: `end` returns when the guest is through, and not before.
+template <class End>
+void expect_guest_is_waited_for(thread_pool& pool, End end) {
   gate worker;
   gate g;
-  auto pool = std::make_unique<thread_pool>(1);
+  std::atomic<pid_t> worker_id{0};
+  std::atomic<bool> worker_free{false};
   const gate_opener worker_opener(worker);
-  pool->post([&] { worker.wait(); });
+  pool.post([&] {
+    worker.wait();
+    worker_id = gettid();
+    worker_free = true;
+  });
   ASSERT_TRUE(eventually([&] { return worker.arrived() == 1; }));
-  busy_guest guest(*pool, g);
-  std::atomic<pid_t> id{0};
+  busy_guest guest(pool, g);
+  std::atomic<pid_t> stopper_id{0};
   std::atomic<bool> returned{false};
-  std::jthread owner([&] {
-    id = gettid();
-    pool.reset();
+  std::jthread stopper([&] {
+    stopper_id = gettid();
+    end();
     EXPECT_TRUE(guest.over);
     returned = true;
   });
   const gate_opener opener(g);
+  ASSERT_TRUE(eventually([&] { return stopper_id != 0 && is_asleep(stopper_id); }));
   worker.open();
-  ASSERT_TRUE(eventually([&] { return id != 0 && is_asleep(id); }));
+  ASSERT_TRUE(eventually([&] { return worker_free && (!is_thread(worker_id) || is_asleep(worker_id)); }));
+  EXPECT_TRUE(is_thread(worker_id)) << "the worker has nothing to do, but the pool has not ended";
   EXPECT_FALSE(returned);
   g.open();
   EXPECT_TRUE(eventually([&] { return returned.load(); }));
+}
+
+TEST(Promise19GuestShutdown, IsWaitedFor) {
+  for (const auto mode : both_modes) {
+    thread_pool pool(1);
+    expect_guest_is_waited_for(pool, [&] { pool.shutdown(mode); });
+  }
+}
+
+TEST(Promise20GuestDestructor, IsWaitedFor) {
+  auto pool = std::make_unique<thread_pool>(1);
+  expect_guest_is_waited_for(*pool, [&] { pool.reset(); });
 }
 
 TEST(Promise20GuestDestructor, ByTheGuestsTaskReturnsAndTheWorkersEndByThemselves) {
