@@ -80,12 +80,15 @@ template <class T>
 concept function_pointer = std::is_pointer_v<T> && std::is_function_v<std::remove_pointer_t<T>>;
 
 template <class T>
+inline constexpr bool is_class_or_union = std::is_class_v<T> || std::is_union_v<T>;
+
+template <class T>
 inline constexpr bool can_be_handed_on = std::copy_constructible<T> || std::move_constructible<T>;
 
 /// A class whose bytes are its value. That one of the bytes is an address cannot be seen from outside.
 template <class T>
-concept plain_class = (std::is_class_v<T> || std::is_union_v<T>)&&std::is_trivially_copyable_v<T> &&
-                      can_be_handed_on<T> && !cereal_writes<T> && !cereal_reads<T>;
+concept plain_class = is_class_or_union<T> && std::is_trivially_copyable_v<T> && can_be_handed_on<T> &&
+                      !cereal_writes<T> && !cereal_reads<T>;
 
 template <class T>
 consteval verdict judge();
@@ -203,7 +206,7 @@ consteval verdict judge() {
     return verdict::member_pointer;
   } else if constexpr (std::is_arithmetic_v<T> || std::is_enum_v<T> || std::is_null_pointer_v<T>) {
     return verdict::travels;
-  } else if constexpr (std::is_class_v<T> || std::is_union_v<T>) {
+  } else if constexpr (is_class_or_union<T>) {
     return form<T>::judge();
   } else {
     return verdict::no_form;
