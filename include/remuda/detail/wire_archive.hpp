@@ -132,14 +132,15 @@ void load(wire_input& ar, T& value) {
   }
 }
 
-template <class T>
-  requires(plain_class<T> && plain<T>)
-void save(wire_output& ar, const T& value) {
+// The archive comes first in the constraints, so that asking whether a class is plain does not ask itself.
+template <class A, class T>
+  requires std::same_as<A, wire_output> && plain_class<T> && plain<T>
+void save(A& ar, const T& value) {
   ar.write(&value, sizeof value);
 }
-template <class T>
-  requires(plain_class<T> && plain<T>)
-void load(wire_input& ar, T& value) {
+template <class A, class T>
+  requires std::same_as<A, wire_input> && plain_class<T> && plain<T>
+void load(A& ar, T& value) {
   ar.read(&value, sizeof value);
 }
 
@@ -250,6 +251,28 @@ template <class T, std::size_t N>
   requires plain<T>
 void load(wire_input& ar, std::array<T, N>& a) {
   ar.read(a.data(), N * sizeof(T));
+}
+
+// cereal would turn the order of equal keys round.
+
+template <class K, class T, class C, class A>
+void load(wire_input& ar, std::multimap<K, T, C, A>& m) {
+  m.clear();
+  for (std::size_t n = read_count(ar.reader(), 1); n != 0; --n) {
+    K key;
+    T value;
+    ar(cereal::make_map_item(key, value));
+    m.emplace_hint(m.end(), std::move(key), std::move(value));
+  }
+}
+template <class K, class C, class A>
+void load(wire_input& ar, std::multiset<K, C, A>& s) {
+  s.clear();
+  for (std::size_t n = read_count(ar.reader(), 1); n != 0; --n) {
+    K key;
+    ar(key);
+    s.emplace_hint(s.end(), std::move(key));
+  }
 }
 
 // What cereal has no functions for.
