@@ -81,7 +81,10 @@ void decode_exception(wire_reader& from) {
   } catch (const std::exception& caught) {
     if (caught.what() == nullptr) std::abort();
   }
-  send_on(e, false);
+  // Its texts may change on the way, as in an error code's text that the sender has made up.
+  const std::vector<std::byte> once = encoded(e);
+  wire_reader again(once.data(), once.size());
+  if (wire_read<std::exception_ptr>(again) == nullptr || again.left() != 0) std::abort();
 }
 
 // A pointer to a function may come from any bytes; it is resolved to code, or refused.

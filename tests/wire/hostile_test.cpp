@@ -79,7 +79,7 @@ struct chain {
 
 // Every beginning of an encoded value is too short.
 template <class T>
-void refuses_every_truncation(const T& value) {
+[[gnu::noinline]] void refuses_every_truncation(const T& value) {
   const bytes all = encoded(value);
   ASSERT_NO_THROW((void)decoded<T>(all));
   for (std::size_t n = 0; n < all.size(); ++n) {
@@ -129,7 +129,7 @@ TEST(Truncated, ExceptionsAtEveryByte) {
 
 // A count that lies, followed by `bytes_left` bytes that are there.
 template <class T>
-void refuses_count(std::uint64_t count, std::size_t bytes_left) {
+[[gnu::noinline]] void refuses_count(std::uint64_t count, std::size_t bytes_left) {
   bytes all = encoded(count);
   all.resize(all.size() + bytes_left);
   const std::size_t before = allocated;
@@ -139,7 +139,7 @@ void refuses_count(std::uint64_t count, std::size_t bytes_left) {
 }
 
 template <class T>
-void refuses_counts() {
+[[gnu::noinline]] void refuses_counts() {
   constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
   for (const std::uint64_t count :
        {most, most / 2 + 1, most / sizeof(int) + 1, most / 16 + 2, std::uint64_t{1} << 32}) {
