@@ -35,10 +35,8 @@ namespace detail {
 template <class T>
 void wire_write(wire_writer& to, const T& value) {
   require_value<T>();
-  if constexpr (!travels<T>) {
-    return;  // the reason has been given
-  } else if constexpr (stateless<T>) {
-    return;  // the reader makes another
+  if constexpr (!travels<T> || stateless<T>) {
+    return;  // the reason has been given; the reader makes another
   } else if constexpr (plain<T> || std::same_as<T, bool>) {
     to.write(&value, sizeof value);
   } else {

@@ -20,7 +20,7 @@ namespace {
 constexpr int deepest = 64;
 
 // Longer texts are cut, so that the text of an exception has room where a large result has not.
-constexpr std::size_t longest_text = 16 * 1024;
+constexpr std::size_t longest_text = std::size_t{16} * 1024;
 
 // The functions named ..._current are called in the handler of an exception and are about that.
 

@@ -42,6 +42,7 @@ void call(const F&) {
   remuda::detail::require_callable<F>();
 }
 
+// clang-format off
 void values(remuda::detail::wire_writer& to, remuda::detail::wire_reader& from, std::string& text) {
   const char* chars = "";
   write(chars, to);                           // refused: a char* points into this process and means nothing in another: pass a std::string
@@ -72,6 +73,7 @@ void callables(std::string& text) {
   call(std::ref(text));                       // refused: a process pool cannot run this
   remuda::register_exception<int>();          // refused: an exception is registered that can neither travel
 }
+// clang-format on
 
 }  // namespace
 

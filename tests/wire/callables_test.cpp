@@ -54,8 +54,8 @@ TEST(Callables, NorOfAnEmptyFunctionObject) {
 }
 
 TEST(Callables, AClosureOfPlainCapturesIsItsBytes) {
-  const int a = 3;
-  const double b = 0.5;
+  int a = 3;
+  double b = 0.5;
   const auto f = [a, b](int n) { return a * n + b; };
   EXPECT_EQ(size_of(f), sizeof f);
   EXPECT_EQ(round_trip(f)(2), 6.5);

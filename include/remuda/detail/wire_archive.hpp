@@ -19,7 +19,7 @@
 namespace remuda::detail {
 
 /// How much stack the nesting of one value may take. Deeper values are refused on both sides, before the stack ends.
-inline constexpr std::ptrdiff_t nesting_stack = 512 * 1024;
+inline constexpr std::ptrdiff_t nesting_stack = std::ptrdiff_t{512} * 1024;
 
 /// Where the stack is now. A local variable's address will not do: AddressSanitizer moves those elsewhere.
 inline std::uintptr_t stack_now() { return reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)); }

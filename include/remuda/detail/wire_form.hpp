@@ -198,14 +198,12 @@ consteval verdict judge() {
     return verdict::reference;
   } else if constexpr (std::is_const_v<T> || std::is_volatile_v<T>) {
     return judge<std::remove_cv_t<T>>();
-  } else if constexpr (function_pointer<T>) {
+  } else if constexpr (function_pointer<T> || std::is_arithmetic_v<T> || std::is_enum_v<T>) {
     return verdict::travels;
   } else if constexpr (std::is_pointer_v<T> || std::is_null_pointer_v<T>) {
     return verdict::raw_pointer;
   } else if constexpr (std::is_member_pointer_v<T>) {
     return verdict::member_pointer;
-  } else if constexpr (std::is_arithmetic_v<T> || std::is_enum_v<T>) {
-    return verdict::travels;
   } else if constexpr (is_class_or_union<T>) {
     return form<T>::judge();
   } else {
