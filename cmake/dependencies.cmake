@@ -13,3 +13,10 @@ if(NOT REMUDA_CONCURRENTQUEUE_DIR)
   message(FATAL_ERROR "moodycamel's concurrentqueue.h was not found (Debian: libconcurrentqueue-dev)")
 endif()
 mark_as_advanced(REMUDA_CONCURRENTQUEUE_DIR)
+
+# cereal: only headers, of which remuda/wire.hpp shows some to users.
+find_path(REMUDA_CEREAL_DIR cereal/cereal.hpp)
+if(NOT REMUDA_CEREAL_DIR)
+  message(FATAL_ERROR "cereal was not found (Debian: libcereal-dev)")
+endif()
+mark_as_advanced(REMUDA_CEREAL_DIR)

@@ -25,5 +25,10 @@ install(FILES ${PROJECT_BINARY_DIR}/remudaConfig.cmake ${PROJECT_BINARY_DIR}/rem
         DESTINATION ${remuda_cmake_dir})
 
 file(RELATIVE_PATH REMUDA_PREFIX_FROM_PC ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+# cereal has no file for pkg-config. Where compilers look anyway it needs none.
+set(REMUDA_PC_CEREAL "")
+if(NOT REMUDA_CEREAL_DIR IN_LIST CMAKE_CXX_IMPLICIT_INCLUDE_DIRECTORIES)
+  set(REMUDA_PC_CEREAL " -I${REMUDA_CEREAL_DIR}")
+endif()
 configure_file(cmake/remuda.pc.in remuda.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/remuda.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

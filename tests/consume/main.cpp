@@ -1,5 +1,10 @@
 // A program of somebody else: it sees the installed headers and library, nothing of the source tree.
 #include <remuda/remuda.hpp>
+#include <remuda/wire.hpp>
+#include <string>
+#include <vector>
+
+static_assert(remuda::travels<std::vector<std::string>>);
 
 int main() {
   remuda::thread_pool pool{2};

@@ -1,0 +1,1 @@
+extern "C" int plugin_answer() { return PLUGIN_ANSWER; }
