@@ -17,8 +17,8 @@ std::pair<unique_fd, unique_fd> seqpacket_pair();
 /// The most descriptors that one message carries here.
 inline constexpr std::size_t max_message_fds = 8;
 
-/// Sends a message with copies of these descriptors. Never blocks and never raises SIGPIPE. Returns 0 or an errno
-/// value: EAGAIN: no room now; EPIPE: the other end is gone.
+/// Sends a message, not an empty one, with copies of these descriptors. Never blocks and never raises SIGPIPE. Returns
+/// 0 or an errno value: EAGAIN: no room now; EPIPE: the other end is gone.
 int send_message(int socket, std::span<const std::byte> bytes, std::span<const int> fds = {}) noexcept;
 
 struct message {

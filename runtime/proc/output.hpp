@@ -33,7 +33,8 @@ class output_lines {
   void emit_lines();
 
   std::function<void(std::string_view)> line_;
-  std::string kept_;  // the beginning of a line
+  std::string kept_;     // the beginning of a line; after a callback has thrown, lines too
+  bool unread_ = false;  // kept_ may hold lines
 };
 
 }  // namespace remuda::detail
