@@ -12,7 +12,7 @@ namespace remuda::detail {
 class output_lines {
  public:
   /// Longer lines are cut into pieces of this size, so that a worker which writes no line end cannot fill the parent.
-  static constexpr std::size_t max_line = 64 * 1024;
+  static constexpr std::size_t max_line = std::size_t{64} * 1024;
 
   /// `line` gets each line, without its line end; the view is good during the call. It must not call back in here.
   explicit output_lines(std::function<void(std::string_view line)> line);

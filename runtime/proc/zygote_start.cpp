@@ -135,7 +135,7 @@ started_zygote start_by_exec(int socket) {
   plan.parent = getpid();
   plan.own_id = variable.data() + variable.size() - most_digits;
 
-  constexpr std::size_t stack_bytes = 64 * 1024;
+  constexpr std::size_t stack_bytes = std::size_t{64} * 1024;
   std::vector<std::max_align_t> stack(stack_bytes / sizeof(std::max_align_t));
   int pidfd = -1;
   pid_t pid = -1;

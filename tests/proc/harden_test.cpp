@@ -141,7 +141,10 @@ long getpid_by_the_32_bit_way() {
 }
 
 TEST(Harden, RefusesCallsByTheNumbersOfAnotherArchitecture) {
-  const child_result plain = in_child([] { return getpid_by_the_32_bit_way() == getpid() ? "" : "no answer"; });
+  const child_result plain = in_child([] {
+    signal(SIGSEGV, SIG_DFL);  // what a kernel without them answers with; not a sanitizer's business
+    return getpid_by_the_32_bit_way() == getpid() ? "" : "no answer";
+  });
   if (!well(plain)) GTEST_SKIP() << "this kernel has no 32-bit calls";
   const child_result r = in_hardened_child(
       harden_system_calls, [] { return getpid_by_the_32_bit_way() == -EPERM ? "" : "it was let through"; });

@@ -128,7 +128,14 @@ TEST_P(ZygoteDeaths, P22_AlsoWhenAChildOfTheParentLivesOn) {
 TEST_P(ZygoteDeaths, P22_AParentKilledAtAnyMomentLeavesNobody) {
   const heir here;
   int most = 0;
-  for (int i = 0; i < scaled(200); ++i) {
+  const auto begin = std::chrono::steady_clock::now();
+  {
+    zygote z(GetParam());
+    spawned(z, settings_for(act::exit_with));
+  }
+  const auto whole = 4 * (std::chrono::steady_clock::now() - begin);
+  constexpr int times = scaled(200);
+  for (int i = 0; i < times; ++i) {
     const pid_t parent = fork();
     if (parent == 0) {
       zygote z(GetParam());
@@ -142,7 +149,7 @@ TEST_P(ZygoteDeaths, P22_AParentKilledAtAnyMomentLeavesNobody) {
       }
     }
     // not in place of a condition: the moment of the death is what varies
-    std::this_thread::sleep_for(std::chrono::microseconds(50 * (i % 200)));
+    std::this_thread::sleep_for(whole * i / times);
     ASSERT_EQ(kill(parent, SIGKILL), 0);
     int ended = 0;
     ASSERT_TRUE(heir::none_left(&ended)) << i;
