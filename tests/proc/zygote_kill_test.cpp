@@ -235,7 +235,13 @@ TEST(ZygoteStart, P22_AParentKilledWhileStaticConstructorsOfTheZygoteRun) {
   pid_t child = 0;
   ASSERT_TRUE(eventually([&] {
     std::ifstream(children) >> child;
-    return child > 0;
+    // executed already, and asleep in the constructor
+    std::ifstream in("/proc/" + std::to_string(child) + "/environ");
+    const std::string environment{std::istreambuf_iterator<char>(in), {}};
+    std::ifstream stat("/proc/" + std::to_string(child) + "/stat");
+    const std::string state{std::istreambuf_iterator<char>(stat), {}};
+    return child > 0 && environment.find(detail::zygote_variable) != std::string::npos &&
+           state.find(") S") != std::string::npos;
   }));
   const os::unique_fd stalled = os::pidfd_open(child);
   ASSERT_EQ(kill(parent, SIGKILL), 0);
