@@ -5,7 +5,7 @@ include(CMakePackageConfigHelpers)
 set(remuda_cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/remuda)
 
 install(DIRECTORY include/remuda DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
-install(TARGETS remuda EXPORT remudaTargets)
+install(TARGETS remuda remuda_entry EXPORT remudaTargets)
 install(EXPORT remudaTargets NAMESPACE remuda:: DESTINATION ${remuda_cmake_dir})
 
 # A static library leaves its own dependencies to the program that links it.

@@ -1,4 +1,5 @@
 // A program of somebody else: it sees the installed headers and library, nothing of the source tree.
+#include <remuda/process_entry.hpp>
 #include <remuda/remuda.hpp>
 #include <remuda/wire.hpp>
 #include <string>
@@ -6,7 +7,9 @@
 
 static_assert(remuda::travels<std::vector<std::string>>);
 
+const bool before_main = remuda::detail::entry_is_linked();
+
 int main() {
   remuda::thread_pool pool{2};
-  return pool.submit([](int x) { return x + 1; }, 41).get() == 42 ? 0 : 1;
+  return before_main && pool.submit([](int x) { return x + 1; }, 41).get() == 42 ? 0 : 1;
 }
