@@ -45,6 +45,7 @@ struct call_ring_orders {
   static constexpr auto look_word = Sync::acquire;     // [W5]
   static constexpr auto look_head = Sync::acquire;     // [H2]
   static constexpr auto release_tail = Sync::release;  // [T1]
+  static constexpr auto state_head = Sync::acquire;    // [H3]
   static constexpr auto state_word = Sync::acquire;    // [W6]
   static constexpr auto take_word = Sync::acquire;     // [W2]
   static constexpr auto finish_word = Sync::release;   // [W4]
@@ -139,8 +140,8 @@ class call_ring_caller {
   /// its position. No store-load order: doorbell::ring() comes after, once for any number of calls.
   std::uint64_t publish() {
     const std::uint64_t position = head();
-    // [H1] release: what the parent noted for itself about the call, for the receiver; pairs with [H2]. It comes before
-    // the word, so that a receiver that sees the answer sees that the question was asked.
+    // [H1] release: what the parent noted for itself about the call, for the receiver [H2], and the slot's word of the
+    // lap before [H3]. It comes before the word, so that a receiver that sees the answer sees that the call was sent.
     sender_.head.store(position + 1, Orders::publish_head);
     // [W1] release: publishes the body to [W2], and head along with it to [W5]; goes on with tail [T2] to [W6]
     slots_.at(position).word.store(slots_.word(position, slot_state::ready), Orders::publish_word);
@@ -197,11 +198,13 @@ class call_ring_caller {
   /// corrupt. After the worker's death, and once the receiver has received what was done, it is final: ready was not
   /// begun, taken was.
   slot_state state_at(std::uint64_t position) const {
-    // [W6] acquire: if the slot is used for a later lap already, then tail below is past this position; pairs with [W1]
+    // [H3] acquire: the word below is at least the one that the sender found when this position became its own, the
+    // answer of the lap before; pairs with [H1]
+    if (position >= sender_.head.load(Orders::state_head)) return slot_state::free;
+    // [W6] acquire: if the slot is used for a later lap already, tail below is past this position; pairs with [W1]
     const std::uint32_t word = slots_.at(position).word.load(Orders::state_word);
-    // relaxed, both: [W6] orders what must be ordered
+    // relaxed: [W6] orders what must be ordered
     if (position < receiver_.tail.load(Sync::relaxed)) return slot_state::free;
-    if (position >= sender_.head.load(Sync::relaxed)) return slot_state::free;
     return state_of(word, position);
   }
 
