@@ -23,6 +23,11 @@ namespace remuda {
 template <class T>
 class promise;
 
+enum class cancel_mode {
+  pending,  ///< only what has not started
+  force,    ///< also what runs, where a pool can stop it: in a process pool
+};
+
 template <class T>
 class future {
  public:
@@ -83,14 +88,18 @@ class future {
     return detail::is_final(detail::wait(checked(), detail::after(timeout)));
   }
 
-  /// Wait-free observations. What they announce is there to be read: done() and then get() never blocks.
+  /// Observations, wait-free (running() of a process pool's task may take a short lock). What they announce is there to
+  /// be read: done() and then get() never blocks.
   bool done() const { return detail::is_final(checked()->word.current()); }
-  bool running() const { return checked()->word.current() == detail::status::running; }
+  bool running() const { return detail::observe(checked()) == detail::status::running; }
   bool cancelled() const { return checked()->word.current() == detail::status::cancelled; }
 
   /// pending: true, and the future is cancelled for ever (callbacks run here); running or finished: false and nothing
-  /// changes; cancelled already: true. Lock-free.
-  bool cancel() const { return detail::cancel(checked()); }
+  /// changes; cancelled already: true. With cancel_mode::force a process pool also stops a task that runs, by replacing
+  /// its worker: true; a thread pool cannot. Lock-free for a thread pool, else it may take a short lock.
+  bool cancel(cancel_mode mode = cancel_mode::pending) const {
+    return detail::cancel(checked(), mode == cancel_mode::force);
+  }
 
   /// If nobody has started the task, runs it on the calling thread and returns true; never waits. For a thread that
   /// would rather work than sleep: `f.run_here(); f.get();`. Lock-free, apart from the task itself.
@@ -305,7 +314,7 @@ void print(std::ostream& out, const std::string& text);
 template <class T>
 std::string to_string(const future<T>& f) {
   if (!f.valid()) return "empty";
-  const detail::status s = f.state()->word.current();
+  const detail::status s = detail::observe(f.state());
   return detail::describe(s, s == detail::status::error ? &f.state()->error : nullptr);
 }
 

@@ -35,13 +35,11 @@ template <class R>
 using outcome =
     std::variant<std::conditional_t<std::is_void_v<R>, std::monostate, std::remove_cvref_t<R>>, std::exception_ptr>;
 
-/// The task of a chunk. A failed item does not spoil its neighbours.
+/// The task of a chunk. A failed item does not spoil its neighbours. Stateless, so that function and inputs are
+/// arguments and travel on their own.
 template <class F, class In, class R>
 struct map_chunk {
-  F f;
-  std::vector<In> inputs;
-
-  std::vector<outcome<R>> operator()() {
+  std::vector<outcome<R>> operator()(F f, std::vector<In> inputs) const {
     std::vector<outcome<R>> out;
     out.reserve(inputs.size());
     for (In& input : inputs) {
@@ -132,7 +130,7 @@ class map_range {
       }
       if (inputs.empty()) return;
       try {
-        chunks_.push_back(pool_->submit(detail::map_chunk<F, input, result>{f_, std::move(inputs)}));
+        chunks_.push_back(pool_->submit(detail::map_chunk<F, input, result>{}, f_, std::move(inputs)));
       } catch (...) {
         failure_ = std::current_exception();
       }

@@ -1,8 +1,6 @@
 // A pool's start, the way of a task into it, and its end.
 #include "runtime/sched/pool_core.hpp"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <new>
 #include <stdexcept>
@@ -13,6 +11,7 @@
 #include "remuda/topology.hpp"
 #include "runtime/sched/delay.hpp"
 #include "runtime/sched/dispatch.hpp"
+#include "runtime/sched/seating.hpp"
 #include "runtime/sched/wait.hpp"
 #include "runtime/sync/asymmetric_fence.hpp"
 #include "runtime/topo/detect.hpp"
@@ -28,62 +27,19 @@ void reject(state* task) {
 
 [[noreturn]] void throw_shutdown() { throw shutdown_error("the pool was shut down: it takes no more tasks"); }
 
-/// A pool that is made inside a task starts from the CPUs that its worker's pool started from, not from the one CPU
-/// that the worker is pinned to.
-os::cpu_mask inherited_mask() {
-  if (this_thread != nullptr) return this_thread->core->mask();
-  os::cpu_mask mask;
-  os::get_affinity(mask);
-  return mask;
-}
-
-topology machine_for(const os::cpu_mask& mask) {
-  return mask.empty() ? detect_topology() : topo::detect_topology(mask);
-}
-
-unsigned checked_workers(const thread_pool_options& options, const topology& machine) {
-  const unsigned workers = options.workers.value_or(machine.usable());
-  if (workers == 0) throw std::invalid_argument("thread_pool: 0 workers; a pool needs at least 1");
-  if (workers > thread_pool::max_workers) {
-    throw std::invalid_argument("thread_pool: " + std::to_string(workers) + " workers; at most " +
-                                std::to_string(thread_pool::max_workers) + " are supported");
-  }
-  return workers;
-}
-
-/// Where the workers go. A pool that leaves CPUs free leaves the one free on which it is made: a submitter that spins
-/// for a result and the worker that makes it should not share one, and the kernel is slow to part them.
-topo::placement place(topology machine, unsigned workers) {
-  const int here = ::sched_getcpu();
-  if (workers < machine.cpus.size()) {
-    std::erase_if(machine.cpus, [here](const cpu& c) { return static_cast<int>(c.os_index) == here; });
-  }
-  return {machine, workers};
-}
-
-nanoseconds spin_of(wait_policy policy) {
-  switch (policy) {
-    case wait_policy::efficient:
-      return never_spin;
-    case wait_policy::busy_poll:
-      return always_spin;
-    default:
-      return balanced_spin;
-  }
-}
-
 }  // namespace
 
 pool_core::pool_core(thread_pool_options options) : pool_core(std::move(options), inherited_mask()) {}
 
 pool_core::pool_core(thread_pool_options options, const os::cpu_mask& mask)
-    : pool_core(std::move(options), mask, machine_for(mask)) {}
+    : pool_core(std::move(options), mask, machine_within(mask)) {}
 
 pool_core::pool_core(thread_pool_options options, os::cpu_mask mask, const topology& machine)
     : options_(std::move(options)),
       id_(pool_registry::new_id()),
       mask_(std::move(mask)),
-      placement_(place(machine, checked_workers(options_, machine))),
+      placement_(
+          place_workers(machine, checked_workers("thread_pool", options_.workers, thread_pool::max_workers, machine))),
       // More spinning threads than that only take the CPU from the one that makes what they wait for.
       searchers_(options_.policy == wait_policy::busy_poll
                      ? placement_.workers()
@@ -114,7 +70,7 @@ void pool_core::start() {
   asymmetric_fence::prepare();
   try {
     const std::lock_guard lock(mutex_);
-    pool_registry::add(shared_from_this());
+    pool_registry::add(shared_from_this(), id_);
     members_.reserve(seats_.size());
     threads_.reserve(seats_.size());
     starting_ = options_.on_start ? seats_.size() : 0;
@@ -147,7 +103,7 @@ void pool_core::start_thread(seat* s) {
   me.core = this;
   me.reserved = s == nullptr;
   try {
-    threads_.emplace_back([self = shared_from_this(), &me, s] { self->run_thread(me, s); });
+    threads_.emplace_back([keep = shared_from_this(), this, &me, s] { run_thread(me, s); });
   } catch (...) {
     members_.pop_back();
     throw;

@@ -16,6 +16,7 @@
 #include "runtime/lockfree/idle_set.hpp"
 #include "runtime/os/affinity.hpp"
 #include "runtime/sched/outside_queue.hpp"
+#include "runtime/sched/pool_home.hpp"
 #include "runtime/sched/seat.hpp"
 #include "runtime/sync/asymmetric_fence.hpp"
 #include "runtime/topo/placement.hpp"
@@ -37,12 +38,10 @@ struct pool_thread {
 /// The pool thread that runs this code; null on all other threads.
 extern constinit thread_local pool_thread* this_thread;
 
-class pool_core : public std::enable_shared_from_this<pool_core> {
+class pool_core final : public pool_home {
  public:
   explicit pool_core(thread_pool_options options);
-  ~pool_core();
-  pool_core(const pool_core&) = delete;
-  pool_core& operator=(const pool_core&) = delete;
+  ~pool_core() override;
 
   /// Starts the workers; see thread_pool's constructor for what it throws.
   void start();
@@ -62,33 +61,21 @@ class pool_core : public std::enable_shared_from_this<pool_core> {
   /// started before, or more than the given part of the stack is in use. REQUIRES: inside().
   bool claim(state* task, std::size_t stack_in_use);
   /// Runs it on a thread that is not of the pool. False when it was started before, or a shutdown cancels it.
-  bool run_as_guest(state* task);
+  bool run_as_guest(state* task) override;
   /// Past a comfortable depth a fresh stack, a spare thread's, is better; where there is none, nearly all of this one.
   static std::size_t comfortable_stack();
   static std::size_t all_stack();
-
-  /// A thread does something that a shutdown has to wait for.
-  class guest_visit {
-   public:
-    explicit guest_visit(pool_core& core) : core_(core) { core_.enter_guest(); }
-    ~guest_visit() { core_.leave_guest(); }
-    guest_visit(const guest_visit&) = delete;
-    guest_visit& operator=(const guest_visit&) = delete;
-
-   private:
-    pool_core& core_;
-  };
 
   /// Before this pool thread blocks: gives its seat to a spare thread. Nothing when it has none to give.
   void hand_off(pool_thread& me);
 
   /// The thread runs a task of this pool: it belongs to it, or is a guest from outside.
-  bool inside() const { return inside(id_) != nullptr; }
+  bool inside() const override { return inside(id_) != nullptr; }
   /// The pool with that id, if the thread is inside it; else null.
   static pool_core* inside(std::uint64_t id);
   /// Where this thread sits in this pool; null when it does not.
   seat* own_seat() const { return this_thread != nullptr && this_thread->core == this ? this_thread->seat : nullptr; }
-  void report(std::exception_ptr error) noexcept;
+  void report(std::exception_ptr error) noexcept override;
   const os::cpu_mask& mask() const { return mask_; }
 
  private:
@@ -142,8 +129,8 @@ class pool_core : public std::enable_shared_from_this<pool_core> {
   bool wait_as_spare(pool_thread& me);
   pool_thread* find_spare();
   // relaxed: the claim of a task that follows publishes it
-  void enter_guest() { guests_.fetch_add(one_entry + 1, std_sync::relaxed); }
-  void leave_guest();
+  void enter_guest() override { guests_.fetch_add(one_entry + 1, std_sync::relaxed); }
+  void leave_guest() override;
 
   const thread_pool_options options_;
   const std::uint64_t id_;
@@ -171,17 +158,7 @@ class pool_core : public std::enable_shared_from_this<pool_core> {
   bool detached_ = false;
 
   const pool_core* previous_left_ = nullptr;  // leave_behind() only
-  std::shared_ptr<pool_core> self_;
+  std::shared_ptr<pool_home> self_;
 };
-
-/// Ids name pools for ever: home ids in futures outlive their pool. Also tells whether this process is a fork()ed child
-/// of the one that made the pool.
-namespace pool_registry {
-std::uint64_t new_id();
-void add(const std::shared_ptr<pool_core>& core);
-void remove(std::uint64_t id);
-std::shared_ptr<pool_core> find(std::uint64_t id);
-bool forked_since(std::uint64_t id);
-}  // namespace pool_registry
 
 }  // namespace remuda::detail

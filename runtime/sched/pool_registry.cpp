@@ -1,11 +1,18 @@
 // Pool ids and who they belong to.
 #include <pthread.h>
 
+#include <mutex>
 #include <unordered_map>
 
-#include "runtime/sched/pool_core.hpp"
+#include "remuda/detail/sync.hpp"
+#include "runtime/sched/pool_home.hpp"
 
-namespace remuda::detail::pool_registry {
+namespace remuda::detail {
+
+constinit thread_local remote_home* serving = nullptr;
+constinit thread_local const pool_home::guest_visit* pool_home::guest_visit::innermost = nullptr;
+
+namespace pool_registry {
 namespace {
 
 // An id is (number of forks before the pool was made, running number); 0 is no pool.
@@ -16,7 +23,7 @@ constinit atomic<std::uint64_t> made{0};
 
 struct table {
   std::mutex mutex;
-  std::unordered_map<std::uint64_t, std::weak_ptr<pool_core>> pools;
+  std::unordered_map<std::uint64_t, std::weak_ptr<pool_home>> pools;
 };
 
 /// Never destroyed: pools with static storage duration may end after it would.
@@ -39,9 +46,9 @@ std::uint64_t new_id() {
   return (forks.load(std_sync::relaxed) << fork_shift) | (made.fetch_add(1, std_sync::relaxed) + 1);
 }
 
-void add(const std::shared_ptr<pool_core>& core) {
+void add(const std::shared_ptr<pool_home>& home, std::uint64_t id) {
   const std::lock_guard lock(pools().mutex);
-  pools().pools.emplace(core->id(), core);
+  pools().pools.emplace(id, home);
 }
 
 void remove(std::uint64_t id) {
@@ -49,13 +56,16 @@ void remove(std::uint64_t id) {
   pools().pools.erase(id);
 }
 
-std::shared_ptr<pool_core> find(std::uint64_t id) {
+std::shared_ptr<pool_home> find(std::uint64_t id) {
   if (id == 0 || forked_since(id)) return nullptr;  // a copy of a pool without its threads
   const std::lock_guard lock(pools().mutex);
   const auto at = pools().pools.find(id);
   return at == pools().pools.end() ? nullptr : at->second.lock();
 }
 
+std::shared_ptr<remote_home> find_remote(const state& s) { return std::static_pointer_cast<remote_home>(find(s.home)); }
+
 bool forked_since(std::uint64_t id) { return id != 0 && (id >> fork_shift) != forks.load(std_sync::relaxed); }
 
-}  // namespace remuda::detail::pool_registry
+}  // namespace pool_registry
+}  // namespace remuda::detail

@@ -20,8 +20,6 @@ namespace remuda::detail {
 
 static_assert(std::endian::native == std::endian::little, "the futex compares the low half of the completion word");
 
-namespace {
-
 /// Callbacks of one block, to be run in order.
 struct batch {
   state* of;
@@ -29,29 +27,9 @@ struct batch {
   batch* next = nullptr;
 };
 
-/// The batches that this thread has yet to run, while it is running one.
-struct trampoline {
-  batch* first = nullptr;
-  batch* last = nullptr;
-};
+namespace {
 
 constinit thread_local trampoline* running = nullptr;
-
-/// Makes this thread collect batches, if it does not yet.
-class outermost {
- public:
-  outermost() {
-    if (running == nullptr) running = &mine_;
-  }
-  ~outermost() {
-    if (running == &mine_) running = nullptr;
-  }
-  outermost(const outermost&) = delete;
-  outermost& operator=(const outermost&) = delete;
-
- private:
-  trampoline mine_;
-};
 
 callback_node* in_order(callback_node* newest) {
   callback_node* oldest = nullptr;
@@ -89,9 +67,8 @@ void dispatch(state* of, callback_node* newest) {
     running->last = b;
     return;
   }
-  const outermost here;
+  const callbacks_at_end here;
   run_batch(of, oldest);
-  run_deferred_callbacks();
 }
 
 void publish(state* s, const completion_word::closed& c) {
@@ -108,6 +85,13 @@ bool cancel_unguarded(state* s) noexcept {
   if (s->ops->discard != nullptr) s->ops->discard(s);
   publish(s, c);
   return true;
+}
+
+bool cancel_remote(state* s, bool force) noexcept {
+  const auto home = pool_registry::find_remote(*s);
+  if (home == nullptr) return cancel_unguarded(s);
+  const pool_home::guest_visit visit(*home);
+  return cancel_unguarded(s) || home->take_back(s, force) || s->word.current() == status::cancelled;
 }
 
 /// Readable name of the exception being handled; allocates only what the demangler does, and never throws.
@@ -160,6 +144,15 @@ void run_deferred_callbacks() {
   }
 }
 
+callbacks_at_end::callbacks_at_end() {
+  if (running == nullptr) running = &mine_;
+}
+callbacks_at_end::~callbacks_at_end() {
+  if (running != &mine_) return;
+  run_deferred_callbacks();
+  running = nullptr;
+}
+
 fresh_dispatch::fresh_dispatch() : outer_(running) { running = nullptr; }
 fresh_dispatch::~fresh_dispatch() { running = static_cast<trampoline*>(outer_); }
 
@@ -176,27 +169,35 @@ void release_reference(state* s) noexcept {
 
 void complete(state* s, status final) noexcept { publish(s, s->word.finish(final)); }
 
-bool cancel(state* s) noexcept {
+bool cancel(state* s, bool force) noexcept {
+  if (s->ops->remote != nullptr) return cancel_remote(s, force);
   // A shutdown that finds the task cancelled waits for its callbacks, wherever they run.
   const auto core = s->ops->run == nullptr ? nullptr : pool_registry::find(s->home);
   if (core == nullptr || core->inside()) return cancel_unguarded(s);
-  const pool_core::guest_visit visit(*core);
+  const pool_home::guest_visit visit(*core);
   return cancel_unguarded(s);
+}
+
+status observe(state* s) noexcept {
+  const status now = s->word.current();
+  if (now != status::running || s->ops->remote == nullptr) return now;
+  const auto home = pool_registry::find_remote(*s);
+  return home == nullptr || home->begun(s) ? now : status::pending;
 }
 
 void attach(state* s, callback_node* node) noexcept {
   if (s->word.push(node)) return;
-  const bool nested = running != nullptr;
-  const outermost here;  // what the callback completes has its callbacks run after it, here as elsewhere
-  node->ops->invoke(node, s);
-  if (!nested) run_deferred_callbacks();
+  {
+    const callbacks_at_end here;  // what the callback completes has its callbacks run after it, here as elsewhere
+    node->ops->invoke(node, s);
+  }
   node->ops->destroy(node);
 }
 
 void report_error(std::uint64_t home, std::exception_ptr error) noexcept {
   const auto core = pool_registry::find(home);
   if (core == nullptr) return print_error(error);
-  const pool_core::guest_visit visit(*core);  // the pool object, and what its hook refers to, stays that long
+  const pool_home::guest_visit visit(*core);  // the pool object, and what its hook refers to, stays that long
   core->report(std::move(error));
 }
 

@@ -18,14 +18,6 @@ constinit thread_local spin_budget waiting{balanced_spin};
 /// The pool of a task, if this thread runs another task of it; else null.
 pool_core* own_pool(const state& s) { return s.ops->run == nullptr ? nullptr : pool_core::inside(s.home); }
 
-void sleep_on(const void* address, std::uint32_t expected, const deadline& until) {
-  if (until) {
-    os::futex_wait_until(address, expected, *until);
-  } else {
-    os::futex_wait(address, expected);
-  }
-}
-
 bool expired(const deadline& until) { return until && clock::now() >= *until; }
 
 nanoseconds spin_time(const deadline& until, clock::time_point now) {
@@ -41,6 +33,17 @@ bool spin_until(Condition&& condition, nanoseconds budget) {
   return spin.contended();
 }
 
+/// A pool's own thread, inside a callback that waits: if it slept, nobody would do the pool's work.
+template <class Condition>
+bool serve_until(Condition&& condition, const deadline& until) {
+  while (!condition()) {
+    if (expired(until)) return false;
+    serving->serve(until);
+    run_deferred_callbacks();  // of what was completed just now: the outer callback waits, so they do not wait for it
+  }
+  return true;
+}
+
 void observe(nanoseconds gap, bool contended) {
   if (contended) {
     waiting.was_contended();
@@ -50,6 +53,14 @@ void observe(nanoseconds gap, bool contended) {
 }
 
 }  // namespace
+
+void sleep_on(const void* address, std::uint32_t expected, const deadline& until) {
+  if (until) {
+    os::futex_wait_until(address, expected, *until);
+  } else {
+    os::futex_wait(address, expected);
+  }
+}
 
 void refuse_if_forked(const state& s) {
   if (pool_registry::forked_since(s.home)) throw_forked();
@@ -66,12 +77,20 @@ status wait(state* s, const deadline& until) {
   if (const status now = s->word.current(); is_final(now)) return now;
   refuse_if_forked(*s);
   run_deferred_callbacks();
+  if (serving != nullptr) {
+    serve_until([s] { return is_final(s->word.current()); }, until);
+    return s->word.current();
+  }
+  const auto remote = s->ops->remote == nullptr ? nullptr : pool_registry::find_remote(*s);
   pool_core* const own = own_pool(*s);
   // The awaited task is the only one that may run on top of a waiting one: any other might wait in turn for something
   // below it on the stack. With a time limit it is not run here, for it might take longer.
   if (own != nullptr && !until && own->claim(s, pool_core::comfortable_stack())) return s->word.current();
   const auto since = clock::now();
-  const auto done = [s] { return is_final(s->word.current()); };
+  const auto done = [s, &remote] {
+    if (remote != nullptr) remote->poll(s);
+    return is_final(s->word.current());
+  };
   // Who waits for a task that nobody has started must let somebody start it, however short the time.
   const bool unstarted = own != nullptr && s->word.current() == status::pending;
   bool contended = false;
@@ -91,7 +110,11 @@ status wait(state* s, const deadline& until) {
     for (;;) {
       const auto word = s->word.announce_waiter();
       if (is_final(completion_word::status_of(word)) || expired(until)) break;
-      sleep_on(s->word.address(), static_cast<std::uint32_t>(word), until);
+      if (remote != nullptr) {
+        remote->sleep(s, static_cast<std::uint32_t>(word), until);
+      } else {
+        sleep_on(s->word.address(), static_cast<std::uint32_t>(word), until);
+      }
     }
   }
   if (done()) observe(clock::now() - since, contended);
@@ -100,6 +123,9 @@ status wait(state* s, const deadline& until) {
 
 bool wait_for_change(const atomic<std::uint32_t>& word, std::uint32_t seen, const deadline& until) {
   run_deferred_callbacks();
+  if (serving != nullptr) {
+    return serve_until([&] { return word.load(std_sync::acquire) != seen; }, until);  // acquire: as below
+  }
   const auto since = clock::now();
   // acquire: what the thread that changed it did before
   const auto changed = [&] { return word.load(std_sync::acquire) != seen; };

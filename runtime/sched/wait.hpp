@@ -15,6 +15,9 @@ void give_up_seat();
 void refuse_if_forked(const state& s);
 [[noreturn]] void throw_forked();
 
+/// Sleeps while the 32-bit word of this process is `expected`, or until the deadline; perhaps for no time.
+void sleep_on(const void* address, std::uint32_t expected, const deadline& until);
+
 /// Blocks until `word` is no longer `seen`; false at the deadline. Whoever changes the word wakes all on its address.
 bool wait_for_change(const atomic<std::uint32_t>& word, std::uint32_t seen, const deadline& until);
 

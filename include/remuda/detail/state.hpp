@@ -20,6 +20,7 @@
 namespace remuda::detail {
 
 struct state;
+struct remote_part;
 
 /// A callback waiting for completion. Nodes live until their block dies, because others may be walking the list.
 struct alignas(16) callback_node {
@@ -39,6 +40,7 @@ struct state_operations {
   void (*discard)(state*) noexcept;  ///< destroys the closure unrun
   void (*destroy)(state*) noexcept;  ///< destroys the outcome and frees the block
   bool detached;                     ///< posted: nobody holds a future, an error goes to the pool's hook
+  remote_part* (*remote)(state*) noexcept = nullptr;  ///< of a task that runs in another process; null: in this one
 };
 
 struct state {
@@ -57,7 +59,10 @@ void release_reference(state* s) noexcept;
 
 /// Publishes the outcome, wakes who sleeps on it and runs the callbacks. REQUIRES: the caller won try_start.
 void complete(state* s, status final) noexcept;
-bool cancel(state* s) noexcept;
+/// `force` also ends a task that runs in another process.
+bool cancel(state* s, bool force = false) noexcept;
+/// The status as a user means it: a task that was handed to another process is pending until it has begun there.
+status observe(state* s) noexcept;
 /// Registers a callback, or runs it at once where the state is final.
 void attach(state* s, callback_node* node) noexcept;
 /// Runs an error through the hook of the pool that is `home`, or the default one (a line on stderr).
