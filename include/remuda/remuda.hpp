@@ -1,4 +1,5 @@
-// Everything a program needs.
+// Everything a program needs, but for worker processes: <remuda/process_pool.hpp> is included by those who want it, as
+// it brings cereal along.
 #pragma once
 
 #include "remuda/combine.hpp"

@@ -37,4 +37,19 @@ struct pool_stats {
   worker_stats total() const;  ///< the sum over the workers; cpu is -1
 };
 
+struct process_stats {
+  int pid = -1;                ///< -1: between two processes
+  int cpu = -1;                ///< OS index of the CPU it is pinned to; -1: not pinned
+  std::uint64_t run = 0;       ///< results that came from this place, whatever process was there
+  std::uint64_t replaced = 0;  ///< times a new process took the place
+};
+
+struct process_pool_stats {
+  std::vector<process_stats> workers;
+  std::uint64_t pending = 0;    ///< tasks that wait in this process or in a ring; approximate while the pool works
+  std::uint64_t died = 0;       ///< workers that ended against the plan
+  std::uint64_t retried = 0;    ///< tasks started again after their worker died
+  std::uint64_t timed_out = 0;  ///< tasks whose time limit passed
+};
+
 }  // namespace remuda

@@ -82,7 +82,9 @@ class call_ring_slots {
     return static_cast<std::uint32_t>(position >> shift_) << state_bits | static_cast<std::uint32_t>(state);
   }
   std::uint64_t capacity() const { return std::uint64_t{mask_} + 1; }
-  void move_to(Slot* slots) { slots_ = slots; }
+  void move_to(Slot* slots) {
+    if (slots_ != slots) slots_ = slots;  // a thread may look at the old ring's words meanwhile, if it stays in place
+  }
 
   static constexpr unsigned state_bits = 3;
   static constexpr std::uint32_t state_mask = (1U << state_bits) - 1;
@@ -192,6 +194,16 @@ class call_ring_caller {
     receiver_.tail.store(tail() + 1, Orders::release_tail);
   }
 
+  /// Calls sent and not received. Any thread of the parent; never too few by more than what is sent meanwhile.
+  std::uint64_t in_flight() const {
+    // acquire, and first: the receiver had seen head past it before it moved tail, so head is not behind it
+    const std::uint64_t oldest = receiver_.tail.load(Sync::acquire);
+    return head() - oldest;
+  }
+
+  /// The slot of a position. Any thread of the parent.
+  Slot& at(std::uint64_t position) const { return slots_.at(position); }
+
   // --- anyone -------------------------------------------------------------------------------------------------------
 
   /// Any thread of the parent: what has become of a call, at some moment during this. With an honest worker never
@@ -212,7 +224,7 @@ class call_ring_caller {
   using counter = typename Sync::template atomic<std::uint64_t>;
 
   void start_at(std::uint64_t first) {
-    first_ = first;
+    if (first_ != first) first_ = first;  // as move_to()
     sender_.known_tail = first;
     sender_.head.store(first, Sync::relaxed);  // relaxed, both: the ring is handed to its users as a whole
     receiver_.tail.store(first, Sync::relaxed);
@@ -291,6 +303,12 @@ class call_ring_server {
   /// The same for a body that need not say that it was skipped.
   Slot* take() {
     return take([](Slot&) {});
+  }
+
+  /// Whether take() would find something.
+  bool ready() const {
+    const std::uint32_t word = slots_.at(position_).word.load(Sync::relaxed);  // relaxed: take() decides
+    return word == slots_.word(position_, slot_state::ready) || word == slots_.word(position_, slot_state::withdrawn);
   }
 
   /// The call that was taken and is not finished, else the next one.

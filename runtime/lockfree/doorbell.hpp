@@ -69,6 +69,9 @@ class doorbell {
     return word_.exchange(0, Sync::relaxed);
   }
 
+  /// Whether somebody seems to sleep, for who need not know for sure. Wait-free.
+  bool seems_set() const { return word_.load(Sync::relaxed) != 0; }
+
   /// What a futex sleeps on.
   const void* address() const { return &word_; }
 

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "remuda/process_entry.hpp"
+#include "runtime/proc/worker_main.hpp"
 #include "runtime/proc/zygote_main.hpp"
 
 // Defined where the hook before main() is linked in (before_main/wrap_main.cpp); null elsewhere.
@@ -23,7 +24,7 @@ namespace {
 // All are written while the process has one thread: before main(), first in it, or in a child after fork().
 constinit bool main_has_entry = false;
 constinit bool is_zygote = false;
-constinit worker_function worker_of_program = nullptr;
+constinit worker_function worker_of_program = &worker_main;
 
 struct call_to_be_zygote {
   int socket = -1;

@@ -1,0 +1,373 @@
+// Which worker gets a task; and taking tasks back, from a worker that is held up or from one that died.
+#include "runtime/sched/dispatch.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "remuda/error.hpp"
+#include "runtime/os/futex.hpp"
+#include "runtime/proc/code_ref.hpp"
+#include "runtime/proc/process_core.hpp"
+
+namespace remuda::detail {
+namespace {
+
+constexpr unsigned position_bits = 48;
+constexpr std::uint64_t position_mask = (std::uint64_t{1} << position_bits) - 1;
+
+/// Where a task lies; never 0.
+std::uint64_t place_of(const lane& l, std::uint64_t position) {
+  return (std::uint64_t{l.index} + 1) << position_bits | (position & position_mask);
+}
+
+/// In at most this time a worker should have got on; else what lies behind its task is given to others.
+constexpr nanoseconds held_up{200'000};
+
+void wake_worker(lane& l) {
+  segment_header& header = l.memory.header();
+  if (header.worker.ring() != 0) os::futex_wake_shared(header.worker.address(), os::futex_wake_all);
+}
+
+}  // namespace
+
+void process_core::dispatch(state* task, bool fresh) {
+  if (!fresh || pending_count_.load(std_sync::relaxed) == 0) {  // relaxed: who comes late queues behind the others
+    for (unsigned tries = 0; tries < 2; ++tries) {
+      lane* const l = choose();
+      if (l == nullptr) break;
+      switch (send(*l, task, fresh)) {
+        case sent::yes:
+          return;
+        case sent::gone:
+          cancel_unsent(task);
+          left_queue();
+          throw_refusal();
+        case sent::no_room:
+          break;
+      }
+    }
+  }
+  if (!put_pending(task, !fresh, fresh)) {
+    cancel_unsent(task);
+    left_queue();
+    throw_refusal();
+  }
+  // A receiver that makes room looks for pending tasks after a fence, and we for room after this one.
+  std_sync::full_fence();
+  drain_pending();
+}
+
+/// A worker without work, the last one used first, for it is awake; else the less loaded of two; null when no worker
+/// has room.
+lane* process_core::choose() {
+  const std::uint32_t n = size();
+  const std::uint32_t start = next_lane_.load(std_sync::relaxed) % n;  // relaxed, here and below: hints
+  for (std::uint32_t i = 0; i < n; ++i) {
+    const std::uint32_t k = start + i < n ? start + i : start + i - n;
+    if (busy_[k].load(std_sync::relaxed) == 0 && lanes_[k]->open.load(std_sync::relaxed)) {
+      if (i != 0) next_lane_.store(k, std_sync::relaxed);
+      return lanes_[k].get();
+    }
+  }
+  next_lane_.store(start + 1, std_sync::relaxed);
+  lane* best = nullptr;
+  std::uint64_t least = 0;
+  for (std::uint32_t i = 1, looked_at = 0; i <= n && looked_at < 2; ++i) {
+    lane& l = *lanes_[(start + i) % n];
+    const std::uint64_t load = l.ring.in_flight();
+    if (!l.open.load(std_sync::relaxed) || load >= l.ring.capacity()) continue;
+    ++looked_at;
+    if (best == nullptr || load < least) {
+      best = &l;
+      least = load;
+    }
+  }
+  return best;
+}
+
+process_core::sent process_core::send(lane& l, state* task, bool fresh) {
+  remote_part& part = *task->ops->remote(task);
+  const bool timed = part.timeout.count() > 0;  // the task may be gone once it is sent
+  bool behind = false;
+  bool ours = true;
+  bool room = true;
+  bool told = false;
+  std::exception_ptr failure;
+  {
+    const std::lock_guard lock(l.sending);
+    if (fresh && closed_.load(std_sync::relaxed) && !inside()) return sent::gone;
+    if (l.phase != lane_phase::open || l.ring.full()) return sent::no_room;
+    const std::uint64_t head = l.ring.head();
+    try {
+      room = tell_modules(l);
+      if (room && !part.started) {
+        if (fresh) {
+          task->word.set_unshared(status::running);  // nobody but the submitter knows the task
+        } else {
+          ours = task->word.try_start();  // else it was cancelled while it waited
+        }
+        part.started = ours;
+      }
+      if (room && ours) room = write_call(l, task, part);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    behind = l.ring.in_flight() > 1;
+    told = l.ring.head() != head;
+  }
+  if (told) wake_worker(l);
+  if (!room) return sent::no_room;
+  if (!ours || failure != nullptr) {
+    const guest_visit visit(*this);
+    give_up(task, failure);
+    return sent::yes;
+  }
+  if (timed) kick();
+  // Another worker may have run out of work meanwhile; it looked before this task could be seen.
+  if (behind) {
+    std_sync::full_fence();
+    for (std::uint32_t k = 0; k < size(); ++k) {
+      if (busy_[k].load(std_sync::relaxed) != 0 || !lanes_[k]->open.load(std_sync::relaxed)) continue;
+      if (!unfair_.exchange(true, std_sync::relaxed)) kick();
+      break;
+    }
+  }
+  return sent::yes;
+}
+
+/// REQUIRES: `sending` is held, the ring is not full. False: the argument area has no room now. Throws what encoding
+/// throws.
+bool process_core::write_call(lane& l, state* task, remote_part& part) {
+  l.arguments->free_before(l.ring.tail());
+  for (;;) {
+    call_slot& slot = l.ring.next();
+    payload_writer out(
+        slot.bytes, call_slot::inline_bytes, *l.arguments, [](void*) { throw no_room_now(); }, nullptr);
+    try {
+      part.ops->encode(task, out);
+    } catch (const no_room_now&) {
+      return false;
+    }
+    if (modules_known() > l.modules_told) {  // an argument is a pointer to a function of a module named just now
+      if (!tell_modules(l)) return false;
+      continue;
+    }
+    const std::uint64_t position = l.ring.head();
+    slot.kind = slot_kind::call;
+    slot.id = part.id;
+    slot.function = part.function;
+    slot.size = out.size();
+    slot.where = out.keep(position);
+    slot.started_at = part.timeout.count() > 0 ? -1 : 0;
+    l.limit_at(position) = part.timeout;
+    if (part.timeout.count() > 0) ++l.timed;
+    l.task_at(position).store(task, std_sync::release);  // release: who takes it out sees the task as it is now
+    part.place.store(place_of(l, position), std_sync::release);
+    busy_[l.index].store(1, std_sync::relaxed);  // before the call can be answered; see receive()
+    l.ring.publish();
+    return true;
+  }
+}
+
+/// Tells the worker of modules that it does not know. REQUIRES: `sending` is held, the ring is not full; true: it still
+/// is not.
+bool process_core::tell_modules(lane& l) {
+  while (l.modules_told < modules_known()) {
+    call_slot& slot = l.ring.next();
+    const module_id module = module_of(l.modules_told);
+    l.arguments->free_before(l.ring.tail());
+    payload_writer out(
+        slot.bytes, call_slot::inline_bytes, *l.arguments, [](void*) { throw no_room_now(); }, nullptr);
+    try {
+      wire_write(out, l.modules_told);
+      wire_write(out, module.path);
+      wire_write(out, module.build_id);
+    } catch (const no_room_now&) {
+      return false;
+    }
+    slot.kind = slot_kind::module;
+    slot.id = 0;
+    slot.function = 0;
+    slot.size = out.size();
+    slot.where = out.keep(l.ring.head());
+    slot.started_at = 0;
+    busy_[l.index].store(1, std_sync::relaxed);
+    l.ring.publish();
+    ++l.modules_told;
+    if (l.ring.full()) return false;
+  }
+  return true;
+}
+
+/// False: the pool has closed, and the task is one that was submitted just now.
+bool process_core::put_pending(state* task, bool in_front, bool fresh) {
+  // The lock that shutdown() takes after it has closed.
+  const std::lock_guard lock(mutex_);
+  if (fresh && closed_.load(std_sync::relaxed) && !inside()) return false;
+  task->ops->remote(task)->place.store(0, std_sync::relaxed);
+  if (in_front) {
+    pending_.push_front(task);
+  } else {
+    pending_.push_back(task);
+  }
+  pending_count_.fetch_add(1, std_sync::relaxed);
+  return true;
+}
+
+/// Sends what waits, as far as there is room.
+void process_core::drain_pending() {
+  for (;;) {
+    if (pending_count_.load(std_sync::relaxed) == 0) return;
+    lane* const l = choose();
+    if (l == nullptr) return;
+    const guest_visit visit(*this);  // the task is in nobody's sight for a moment
+    const std::uint64_t tail = l->ring.tail();
+    state* task = nullptr;
+    {
+      const std::lock_guard lock(mutex_);
+      if (pending_.empty()) return;
+      task = pending_.front();
+      pending_.pop_front();
+      pending_count_.fetch_sub(1, std_sync::relaxed);
+    }
+    if (cancel_pending_.load(std_sync::relaxed) || broken_.load(std_sync::relaxed)) {
+      give_up(task, nullptr);
+    } else if (send(*l, task, false) == sent::no_room) {
+      put_pending(task, true, false);
+      std_sync::full_fence();  // who makes room looks for pending tasks after a fence, and found none while we had it
+      if (l->ring.tail() == tail) return;
+    }
+  }
+}
+
+/// Some worker has nothing to do while tasks wait behind others.
+bool process_core::queue_behind_work() const {
+  bool idle = false;
+  bool waiting = false;
+  for (const auto& l : lanes_) {
+    if (!l->open.load(std_sync::relaxed)) continue;
+    const std::uint64_t n = l->ring.in_flight();
+    idle = idle || n == 0;
+    waiting = waiting || n > 1;
+  }
+  return idle && waiting;
+}
+
+/// Supervisor: gives idle workers half of what lies behind a task that takes long. True: worth another look soon.
+bool process_core::share_out() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - last_share_ < held_up) return true;
+  last_share_ = now;
+  bool again = false;
+  for (const auto& victim : lanes_) {
+    const std::uint64_t tail = victim->ring.tail();
+    const bool stuck = std::exchange(victim->seen_tail, tail) == tail;
+    if (!victim->open.load(std_sync::relaxed) || victim->ring.in_flight() < 2) continue;
+    again = true;
+    if (!stuck) continue;
+    std::vector<state*> taken;
+    {
+      const std::lock_guard lock(victim->sending);
+      const std::uint64_t head = victim->ring.head();
+      std::size_t wanted = (victim->ring.in_flight() + 1) / 2;
+      for (std::uint64_t p = victim->ring.tail(); p < head && wanted != 0; ++p) {
+        // Not the modules' and the initializer's, which are nobody's tasks.
+        if (victim->task_at(p).load(std_sync::relaxed) == nullptr || !victim->ring.withdraw(p)) continue;
+        if (state* const task = victim->take_task(p)) taken.push_back(task);
+        --wanted;
+      }
+    }
+    send_elsewhere(taken);
+  }
+  return again && queue_behind_work();
+}
+
+bool process_core::take_back(state* s, bool force) {
+  remote_part& part = *s->ops->remote(s);
+  const std::uint64_t place = part.place.load(std_sync::acquire);  // acquire: pairs with the store in write_call
+  if (place == 0) {
+    {
+      const std::lock_guard lock(mutex_);
+      const auto at = std::find(pending_.begin(), pending_.end(), s);
+      if (at == pending_.end()) return false;
+      pending_.erase(at);
+      pending_count_.fetch_sub(1, std_sync::relaxed);
+    }
+    s->ops->discard(s);
+    end_task(s, status::cancelled);
+    return true;
+  }
+  lane& l = *lanes_[(place >> position_bits) - 1];
+  std::vector<state*> behind;
+  bool ours = false;
+  {
+    const std::lock_guard lock(l.sending);
+    if (part.place.load(std_sync::relaxed) != place) return false;  // on its way elsewhere
+    const std::uint64_t position = place & position_mask;
+    if (position < l.ring.tail() || l.task_at(position).load(std_sync::relaxed) != s) return false;
+    if (l.ring.withdraw(position)) {
+      ours = l.take_task(position) == s;
+    } else if (force && l.phase == lane_phase::open && spare_those_behind(l, position, behind)) {
+      ours = l.take_task(position) == s;
+      if (ours) doom(l);
+    }
+  }
+  send_elsewhere(behind);
+  if (!ours) return false;
+  s->ops->discard(s);
+  end_task(s, status::cancelled);
+  return true;
+}
+
+/// Before the process that runs the call at `position` is killed for it: takes back what lies behind, so that nothing
+/// else can have begun. False: the call has ended meanwhile, so there is no reason to kill. REQUIRES: `sending` is
+/// held.
+bool process_core::spare_those_behind(lane& l, std::uint64_t position, std::vector<state*>& behind) {
+  for (std::uint64_t p = position + 1; p < l.ring.head(); ++p) {
+    if (l.task_at(p).load(std_sync::relaxed) == nullptr || !l.ring.withdraw(p)) continue;
+    if (state* const task = l.take_task(p)) behind.push_back(task);
+  }
+  return l.ring.state_at(position) == slot_state::taken;
+}
+
+/// Tasks taken back, oldest first, go to the front of the queue.
+void process_core::send_elsewhere(const std::vector<state*>& tasks) {
+  if (tasks.empty()) return;
+  for (auto at = tasks.rbegin(); at != tasks.rend(); ++at) put_pending(*at, true, false);
+  std_sync::full_fence();
+  drain_pending();
+}
+
+bool process_core::begun(const state* s) const {
+  // The reference is the caller's; the task does not change by being asked.
+  remote_part& part = *s->ops->remote(const_cast<state*>(s));
+  const std::uint64_t place = part.place.load(std_sync::acquire);
+  if (place == 0) return false;
+  lane& l = *lanes_[(place >> position_bits) - 1];
+  const std::lock_guard lock(l.sending);
+  const std::uint64_t position = place & position_mask;
+  if (position < l.ring.tail() || part.place.load(std_sync::relaxed) != place) return true;
+  return l.ring.state_at(position) != slot_state::ready;
+}
+
+/// Cancels what has not started. Supervisor.
+void process_core::cancel_all_pending() {
+  std::deque<state*> tasks;
+  {
+    const std::lock_guard lock(mutex_);
+    tasks.swap(pending_);
+    pending_count_.store(0, std_sync::relaxed);
+  }
+  for (const auto& l : lanes_) {
+    const std::lock_guard lock(l->sending);
+    for (std::uint64_t p = l->ring.tail(); p < l->ring.head(); ++p) {
+      if (l->task_at(p).load(std_sync::relaxed) == nullptr || !l->ring.withdraw(p)) continue;
+      if (state* const task = l->take_task(p)) tasks.push_back(task);
+    }
+  }
+  const guest_visit visit(*this);
+  const callbacks_at_end later;
+  for (state* task : tasks) give_up(task, nullptr);
+}
+
+}  // namespace remuda::detail

@@ -1,0 +1,372 @@
+// The pool's own thread: takes the results that nobody waits for, runs callbacks, minds deaths, time limits and output.
+#include "runtime/proc/supervisor.hpp"
+
+#include <signal.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <string>
+#include <utility>
+
+#include "remuda/error.hpp"
+#include "runtime/lockfree/slab.hpp"
+#include "runtime/os/affinity.hpp"
+#include "runtime/os/futex.hpp"
+#include "runtime/os/pidfd.hpp"
+#include "runtime/proc/process_core.hpp"
+#include "runtime/sched/dispatch.hpp"
+
+namespace remuda::detail {
+namespace {
+
+using std::chrono::steady_clock;
+
+/// While it has results to take it looks at everything else so often.
+constexpr unsigned turns_per_look = 64;
+/// A callback that waits goes on with the pool's work in slices, for what it waits for may be somebody else's.
+constexpr std::chrono::milliseconds slice{1};
+constexpr std::chrono::microseconds share_again{100};
+constexpr std::chrono::seconds patience{5};
+constexpr std::chrono::hours longest_limit{24 * 365};  // so that adding it to a time does not overflow
+
+void write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = write(fd, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+void clear(int eventfd) {
+  std::uint64_t count = 0;
+  [[maybe_unused]] const auto n = read(eventfd, &count, sizeof count);
+}
+
+}  // namespace
+
+void process_core::kick() {
+  std_sync::full_fence();  // after whatever there is to see now; against the store in announce_sleep()
+  if (!asleep_.load(std_sync::relaxed)) return;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = write(kicked_.get(), &one, sizeof one);
+}
+
+void process_core::supervise() {
+  serving = this;
+  os::set_thread_name(options_.name + "/super");
+  const auto keep = shared_from_this();
+  while (!drained()) {
+    try {
+      turn({}, true);
+    } catch (const std::exception& e) {  // no memory, no descriptors
+      break_pool(std::string("the pool's own thread cannot go on: ") + e.what());
+    }
+  }
+  end_workers();
+  serving = nullptr;
+  ended_.store(1, std_sync::release);  // release: all that the pool has done
+  os::futex_wake(&ended_, os::futex_wake_all);
+}
+
+void process_core::serve(const deadline& until) {
+  const auto end = steady_clock::now() + slice;
+  turn(until ? std::min(*until, end) : end, true);
+}
+
+/// One look at everything; sleeps where there is nothing, at most until the deadline.
+void process_core::turn(const deadline& until, bool may_sleep) {
+  if (receive_all() | finish_handed_over()) {
+    last_found_ = steady_clock::now();
+    if (++turns_ % turns_per_look != 0) return;
+    may_sleep = false;
+  }
+  if (const auto signal = end_signal_.load(std_sync::acquire); signal != 0 && !broken_.load(std_sync::relaxed)) {
+    break_pool(signal == SIGKILL ? "the pool was killed" : "the pool was terminated");
+  }
+  if (broken_.load(std_sync::acquire)) end_broken();
+  if (cancel_pending_.load(std_sync::relaxed) && !std::exchange(cancel_seen_, true)) cancel_all_pending();
+  if (unfair_.load(std_sync::relaxed)) unfair_.store(share_out(), std_sync::relaxed);
+  drain_pending();
+  check_times();
+  if (may_sleep && in_flight()) {
+    // Results may come soon; a worker need not ring for them while we look.
+    spinner spin(budget_.next());
+    while (spin.turn()) {
+      if (!receive_all()) continue;
+      budget_.observed(steady_clock::now() - last_found_);
+      last_found_ = steady_clock::now();
+      return;
+    }
+  }
+  wait_for_events(until, may_sleep);
+}
+
+bool process_core::receive_all() {
+  std::size_t n = 0;
+  for (const auto& l : lanes_) n += receive(*l, nullptr);
+  return n != 0;
+}
+
+bool process_core::in_flight() const {
+  return std::any_of(lanes_.begin(), lanes_.end(), [](const auto& l) { return l->ring.in_flight() != 0; });
+}
+
+/// From here on workers and threads of this process ring or kick.
+void process_core::announce_sleep() {
+  flush_remote_frees();
+  asleep_.store(true, std_sync::relaxed);
+  std_sync::full_fence();  // the looks that follow come after it; pairs with kick()
+  for (const auto& l : lanes_) l->memory.header().supervisor.announce(1);
+}
+
+/// Something to do has come up before the bells were set.
+bool process_core::something_to_do() {
+  if (unfair_.load(std_sync::relaxed) != unfair_seen_) return true;
+  if (end_signal_.load(std_sync::relaxed) != 0 && !broken_seen_) return true;
+  if (broken_.load(std_sync::relaxed) && !broken_seen_) return true;
+  if (cancel_pending_.load(std_sync::relaxed) && !cancel_seen_) return true;
+  if (closed_.load(std_sync::relaxed) && drained()) return true;
+  if (std::any_of(lanes_.begin(), lanes_.end(), [](const auto& l) { return l->ring.look() != call_look::nothing; })) {
+    return true;
+  }
+  const std::lock_guard lock(mutex_);
+  return !handed_over_.empty();
+}
+
+void process_core::wait_for_events(const deadline& until, bool may_sleep) {
+  std::array<epoll_event, 64> events;
+  int count = 0;
+  if (!may_sleep) {
+    count = epoll_wait(events_.get(), events.data(), static_cast<int>(events.size()), 0);
+  } else {
+    unfair_seen_ = unfair_.load(std_sync::relaxed);
+    announce_sleep();
+    time_point wake = next_look();
+    if (until) wake = std::min(wake, *until);
+    if (!something_to_do()) {
+      timespec limit{};
+      if (wake != time_point::max()) {
+        const auto left = std::max<nanoseconds>(wake - steady_clock::now(), nanoseconds(0));
+        limit.tv_sec = std::chrono::duration_cast<std::chrono::seconds>(left).count();
+        limit.tv_nsec = (left % std::chrono::seconds(1)).count();
+      }
+      const timespec* const at_most = wake == time_point::max() ? nullptr : &limit;
+      count = epoll_pwait2(events_.get(), events.data(), static_cast<int>(events.size()), at_most, nullptr);
+      if (count < 0 && errno == ENOSYS) {  // before Linux 5.11: milliseconds
+        const int ms = at_most == nullptr
+                           ? -1
+                           : static_cast<int>(std::min<long>(limit.tv_sec, 1000) * 1000 + limit.tv_nsec / 1000000 + 1);
+        count = epoll_wait(events_.get(), events.data(), static_cast<int>(events.size()), ms);
+      }
+    }
+    asleep_.store(false, std_sync::relaxed);
+    for (const auto& l : lanes_) {
+      if (l->memory.header().supervisor.seems_set()) l->memory.header().supervisor.withdraw(1);
+    }
+  }
+  for (int i = 0; i < count; ++i) handle_event(events[static_cast<std::size_t>(i)].data.u64);
+}
+
+void process_core::handle_event(std::uint64_t tag) {
+  lane& l = *lanes_[lane_of(tag)];
+  switch (what_of(tag)) {
+    case watched::kick:
+      clear(kicked_.get());
+      break;
+    case watched::bell:
+      if (l.bell) clear(l.bell.get());  // an earlier event of this batch may have closed it
+      break;
+    case watched::out:
+    case watched::err:
+      read_output(l, false);
+      break;
+    case watched::zygote:
+      handle_zygote();
+      break;
+  }
+}
+
+void process_core::handle_zygote() {
+  while (zygote_ != nullptr) {
+    auto event = zygote_->receive();
+    if (!event) return;
+    if (event->what == zygote::event::zygote_died) return zygote_gone();
+    lane& l = *lanes_[event->lane];
+    switch (event->what) {
+      case zygote::event::spawned: {
+        const std::lock_guard lock(l.sending);
+        if (l.phase == lane_phase::empty) break;
+        l.pid = event->pid;
+        l.pidfd = std::move(event->pidfd);
+        if (!l.pidfd) l.pidfd = os::pidfd_open(event->pid);  // there was no descriptor free; perhaps now
+        if (l.doomed) os::send_signal(l.pidfd.get(), SIGKILL);
+        break;
+      }
+      case zygote::event::spawn_failed:
+        break_pool("the system starts no more worker processes: " + std::generic_category().message(event->status) +
+                   "; look at the limits on processes (ulimit -u, the cgroup's pids.max) and on memory");
+        worker_gone(l, 0);
+        break;
+      default:
+        if (l.pid == event->pid) worker_gone(l, event->status);
+        break;
+    }
+  }
+}
+
+void process_core::put_line(output_stream stream, unsigned worker, std::string_view line) {
+  if (!options_.on_output) {
+    std::string text(line);
+    text += '\n';
+    return write_all(stream == output_stream::out ? STDOUT_FILENO : STDERR_FILENO, text);
+  }
+  try {
+    options_.on_output(stream, worker, line);
+  } catch (...) {
+    report(std::current_exception());
+  }
+}
+
+/// `to_the_end`: the process is gone, nothing more will come (but from processes that it has started, which do not
+/// count).
+void process_core::read_output(lane& l, bool to_the_end) {
+  const auto read_one = [&](os::unique_fd& fd, std::optional<output_lines>& lines) {
+    if (!fd || !lines) return;
+    bool more = false;
+    try {
+      more = lines->read_from(fd.get());
+    } catch (...) {
+      report(std::current_exception());
+    }
+    if (to_the_end || !more) lines->finish();
+    if (!more) {  // closed by the worker: else it would be readable for ever
+      epoll_ctl(events_.get(), EPOLL_CTL_DEL, fd.get(), nullptr);
+      fd.reset();
+    }
+  };
+  read_one(l.out, l.out_lines);
+  read_one(l.err, l.err_lines);
+  if (!to_the_end) put_lines(l);
+}
+
+/// The lines read so far, taken out first: the user's function may wait, and this thread then reads more meanwhile.
+void process_core::put_lines(lane& l) {
+  const auto lines = std::exchange(l.lines, {});
+  for (const auto& [stream, line] : lines) put_line(stream, l.index, line);
+}
+
+/// Ends tasks whose time is over.
+///
+/// A task begins after the last look at which it had not, so the next look is due after its whole limit at the latest.
+void process_core::check_times() {
+  const auto now = steady_clock::now();
+  next_time_ = time_point::max();
+  if (now >= kill_at_) {
+    kill_at_ = time_point::max();
+    for (const auto& l : lanes_) {
+      const std::lock_guard lock(l->sending);
+      if (l->pidfd) os::send_signal(l->pidfd.get(), SIGKILL);
+    }
+  }
+  for (const auto& l : lanes_) check_times(*l, now);
+}
+
+void process_core::check_times(lane& l, time_point now) {
+  state* late = nullptr;
+  std::vector<state*> behind;
+  {
+    const std::lock_guard lock(l.sending);
+    if (l.timed == 0 || l.phase != lane_phase::open) return;
+    if (l.ring.in_flight() == 0) l.timed = 0;
+    // Of those in the ring the first with a limit counts: the others begin after it.
+    for (std::uint64_t p = l.ring.tail(); p < l.ring.head(); ++p) {
+      const nanoseconds limit = l.limit_at(p);
+      if (limit.count() <= 0 || l.task_at(p).load(std_sync::relaxed) == nullptr) continue;
+      const volatile call_slot& slot = l.ring.at(p);
+      const std::int64_t said = slot.started_at;  // the worker's word: a wrong one spoils the limit of its own task
+      const time_point started{nanoseconds(said)};
+      const bool running = l.ring.state_at(p) == slot_state::taken && said > 0 && started <= now;
+      const time_point due = (running ? started : now) + std::min<nanoseconds>(limit, longest_limit);
+      if (running && due <= now) {
+        if (spare_those_behind(l, p, behind)) late = l.take_task(p);
+        if (late != nullptr) doom(l);
+      } else {
+        next_time_ = std::min(next_time_, due);
+      }
+      break;
+    }
+  }
+  const guest_visit visit(*this);
+  send_elsewhere(behind);
+  if (late == nullptr) return;
+  timed_out_.fetch_add(1, std_sync::relaxed);
+  end_task(late, fail(late, std::make_exception_ptr(
+                                timeout_error("the task ran longer than its time limit; its worker was replaced"))));
+}
+
+process_core::time_point process_core::next_look() const {
+  time_point at = std::min(next_time_, kill_at_);
+  if (unfair_.load(std_sync::relaxed)) at = std::min(at, steady_clock::now() + share_again);
+  return at;
+}
+
+/// The pool is closed, and nothing is left to do but to end the workers. Supervisor, outside of callbacks.
+bool process_core::drained() const {
+  if (!closed_.load(std_sync::acquire)) return false;
+  const std::uint64_t visits = visits_.load(std_sync::acquire);  // acquire: what the guests did
+  if (visits % one_entry != 0) return false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!pending_.empty() || !handed_over_.empty()) return false;
+  }
+  for (const auto& l : lanes_) {
+    if (l->receiving.load(std_sync::acquire)) return false;
+    if (l->current_phase() == lane_phase::ending) return false;  // its tasks are dealt with when it is gone
+    for (std::uint64_t p = l->ring.tail(); p < l->ring.head(); ++p) {
+      if (l->task_at(p).load(std_sync::acquire) != nullptr) return false;
+    }
+  }
+  return visits_.load(std_sync::acquire) == visits;  // nobody came and went meanwhile with a task in hand
+}
+
+void process_core::end_workers() {
+  ending_workers_ = true;
+  for (const auto& l : lanes_) {
+    const std::lock_guard lock(l->sending);
+    if (l->phase == lane_phase::empty) continue;
+    l->phase = lane_phase::ending;
+    l->open.store(false, std_sync::relaxed);
+    segment_header& header = l->memory.header();
+    header.quit.store(1, std_sync::release);  // release: nothing comes after it
+    if (header.worker.ring() != 0) os::futex_wake_shared(header.worker.address(), os::futex_wake_all);
+  }
+  const auto gone = [this] {
+    return std::all_of(lanes_.begin(), lanes_.end(),
+                       [](const auto& l) { return l->current_phase() == lane_phase::empty; });
+  };
+  const auto start = steady_clock::now();
+  bool killed = false;
+  while (!gone() && zygote_ != nullptr) {
+    if (steady_clock::now() > start + patience && !std::exchange(killed, true)) {
+      for (const auto& l : lanes_) {
+        const std::lock_guard lock(l->sending);
+        if (l->pidfd) os::send_signal(l->pidfd.get(), SIGKILL);
+      }
+    }
+    if (steady_clock::now() > start + 2 * patience) zygote_.reset();  // it takes all its workers along
+    std::array<epoll_event, 64> events;
+    const int count = epoll_wait(events_.get(), events.data(), static_cast<int>(events.size()), 100);
+    for (int i = 0; i < count; ++i) handle_event(events[static_cast<std::size_t>(i)].data.u64);
+  }
+  zygote_.reset();
+  for (const auto& l : lanes_) {
+    if (l->current_phase() != lane_phase::empty) worker_gone(*l, SIGKILL);
+    forget(*l);
+  }
+}
+
+}  // namespace remuda::detail
