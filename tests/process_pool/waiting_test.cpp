@@ -1,0 +1,149 @@
+// Threads, callbacks and workers of a process pool that wait for each other.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <memory>
+#include <remuda/process_pool.hpp>
+#include <remuda/remuda.hpp>
+#include <thread>
+#include <vector>
+
+#include "tests/support/eventually.hpp"
+#include "tests/support/stress.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using remuda::test::eventually;
+
+int same(int n) { return n; }
+
+int slow(int n) {
+  std::this_thread::sleep_for(50ms);
+  return n;
+}
+
+TEST(Promise01ProcessPool, ACallbackAfterAWaitThatGaveUp) {
+  remuda::process_pool pool{1};
+  std::atomic<int> seen{0};
+  auto f = pool.submit(slow, 5);
+  EXPECT_FALSE(f.wait_for(1ms));
+  f.on_done([&](const remuda::future<int>& done) { seen = done.get(); });
+  EXPECT_TRUE(eventually([&] { return seen == 5; }));
+}
+
+TEST(Promise08ProcessPool, ACallbackWaitsForWhatCameWithIt) {
+  remuda::process_pool pool{1};
+  for (int round = 0; round < 50; ++round) {
+    auto first = pool.submit(same, 1);
+    auto second = pool.submit(same, 2);
+    auto sum = first.then([second](int n) { return n + second.get(); });
+    EXPECT_EQ(sum.get(), 3);
+    EXPECT_EQ(first.get(), 1);
+  }
+}
+
+TEST(Promise08ProcessPool, ACallbackOfADeadTaskWaitsForTheNextWorker) {
+  remuda::process_pool pool{1};
+  remuda::promise<int> after;
+  auto result = after.get_future();
+  auto dead = pool.submit([] { std::abort(); });
+  auto behind = pool.submit(same, 1);
+  dead.on_done([&](const auto&) { after.set_value(behind.get() + pool.submit(same, 2).get()); });
+  EXPECT_EQ(result.get(), 3);
+  EXPECT_THROW(dead.get(), remuda::worker_died);
+}
+
+TEST(Promise18ProcessPool, ShutdownInACallbackOnTheThreadThatWaits) {
+  for (int round = 0; round < 20; ++round) {
+    remuda::process_pool pool{1};
+    auto f = pool.submit(same, 1);
+    f.on_done([&](const auto&) { pool.shutdown(); });
+    EXPECT_EQ(f.get(), 1);
+    pool.shutdown();
+    EXPECT_THROW(pool.submit(same, 1), remuda::shutdown_error);
+  }
+}
+
+TEST(Promise28ProcessPool, OneTaskAWorker) {
+  remuda::process_pool_options options;
+  options.workers = 2;
+  options.max_tasks_per_worker = 1;
+  remuda::process_pool pool{options};
+  std::vector<remuda::future<int>> all;
+  for (int i = 0; i < 20; ++i) all.push_back(pool.submit(same, i));
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(all[static_cast<std::size_t>(i)].get(), i);
+  EXPECT_EQ(pool.stats().died, 0U);
+}
+
+TEST(Promise26ProcessPool, ATimeLimitHitsTheGuiltyTaskAlone) {
+  remuda::process_pool pool{1};
+  std::vector<remuda::future<int>> innocent;
+  auto guilty = pool.submit(remuda::task_options{.timeout = 50ms}, [] { std::this_thread::sleep_for(1h); });
+  for (int i = 0; i < 50; ++i) innocent.push_back(pool.submit(same, i));
+  EXPECT_THROW(guilty.get(), remuda::timeout_error);
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(innocent[static_cast<std::size_t>(i)].get(), i);
+  EXPECT_EQ(pool.stats().timed_out, 1U);
+}
+
+TEST(Promise32ProcessPool, OutputComesLineByLineToAHookThatMayWait) {
+  std::atomic<int> lines{0};
+  std::unique_ptr<remuda::process_pool> pool;
+  remuda::process_pool_options options;
+  options.workers = 1;
+  options.on_output = [&](remuda::output_stream, unsigned, std::string_view line) {
+    if (line.starts_with("line")) lines += pool->submit(same, 1).get();
+  };
+  pool = std::make_unique<remuda::process_pool>(options);
+  pool->submit([] {
+    for (int i = 0; i < 20; ++i) std::printf("line %d\n", i);
+  });
+  EXPECT_TRUE(eventually([&] { return lines == 20; }));
+  pool->shutdown();
+}
+
+TEST(Promise25ProcessPool, AStormOfKillsLosesNothing) {
+  remuda::process_pool pool{3};
+  const remuda::task_options again{.retries = 1'000'000};
+  constexpr int tasks = 3000 / remuda::test::stress_divisor;
+  std::atomic<int> completions{0};
+  std::atomic<int> kills{0};
+  // Each kill waits until a task has finished since the last one, so that the pool never sees deaths without progress.
+  std::jthread killer([&](const std::stop_token& over) {
+    std::uint64_t finished_before = 0;
+    for (unsigned next = 0; !over.stop_requested(); ++next) {
+      const auto stats = pool.stats();
+      std::uint64_t finished = 0;
+      for (const auto& w : stats.workers) finished += w.run;
+      const int victim = stats.workers.at(next % 3).pid;
+      if (victim > 0 && finished > finished_before && ::kill(victim, SIGKILL) == 0) {
+        ++kills;
+        finished_before = finished;
+      }
+      std::this_thread::sleep_for(1ms);
+    }
+  });
+  std::vector<remuda::future<int>> all;
+  for (int i = 0; i < tasks; ++i) {
+    all.push_back(pool.submit(
+        again,
+        [](int n) {
+          std::this_thread::sleep_for(200us);
+          return n;
+        },
+        i));
+    all.back().on_done([&](const auto&) { ++completions; });
+  }
+  for (int i = 0; i < tasks; ++i) EXPECT_EQ(all[static_cast<std::size_t>(i)].get(), i);
+  killer.request_stop();
+  killer.join();
+  pool.shutdown();
+  EXPECT_EQ(completions, tasks);
+  EXPECT_GT(kills, 0);
+  EXPECT_GT(pool.stats().died, 0U);
+}
+
+}  // namespace
