@@ -79,7 +79,8 @@ void process_core::serve(const deadline& until) {
 
 /// One look at everything; sleeps where there is nothing, at most until the deadline.
 void process_core::turn(const deadline& until, bool may_sleep) {
-  if (receive_all() | finish_handed_over()) {
+  const bool received_some = receive_all();
+  if (finish_handed_over() || received_some) {
     last_found_ = steady_clock::now();
     if (++turns_ % turns_per_look != 0) return;
     may_sleep = false;

@@ -50,7 +50,7 @@ TEST(Promise23ProcessPool, SameCodeAsForThreads) {
 
 TEST(Promise23ProcessPool, FunctionsLambdasAndClosuresTravel) {
   remuda::process_pool pool{1};
-  const int captured = 5;
+  const auto captured = static_cast<int>(std::string("five!").size());
   EXPECT_EQ(pool.submit(&add, 2, 3).get(), 5);
   EXPECT_EQ(pool.submit([](int n) { return n * 2; }, 21).get(), 42);
   EXPECT_EQ(pool.submit([captured](int n) { return n + captured; }, 1).get(), 6);

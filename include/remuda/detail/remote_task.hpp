@@ -98,7 +98,7 @@ struct remote_task<bound<F, Args...>, T, Detached> final : value_state<T> {
   static remote_task* self(state* s) { return static_cast<remote_task*>(s); }
   static void encode(state* s, wire_writer& out) { write_call(out, self(s)->closure); }
   static status decode(state* s, wire_reader& in) noexcept {
-    return self(s)->fill([&in]() -> T {
+    return self(s)->fill([&]() -> T {
       if constexpr (!std::is_void_v<T>) return wire_read<T>(in);
     });
   }
