@@ -133,6 +133,7 @@ void pool_core::first_turn(unsigned index) {
 
 void pool_core::hand_off(pool_thread& me) {
   if (me.seat == nullptr) return;
+  flush_remote_frees();  // it may block for long, and their owners would take new memory meanwhile
   pool_thread* const spare = find_spare();
   if (spare == nullptr) return;
   enter_guest();

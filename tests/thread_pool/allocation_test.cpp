@@ -6,23 +6,19 @@
 #include <cstddef>
 #include <cstdlib>
 #include <latch>
+#include <mutex>
+#include <set>
+#include <thread>
 #include <vector>
 
 #include "remuda/thread_pool.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/sanitizer.hpp"
 #include "tests/support/stress.hpp"
 
 namespace {
 std::atomic<long> heap_calls{0};  // of all threads; operator new comes by here as well
 }
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define REMUDA_TEST_SANITIZER_HEAP
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define REMUDA_TEST_SANITIZER_HEAP
-#endif
-#endif
 
 // NOLINTBEGIN(bugprone-reserved-identifier): these names are how the sanitizers and glibc let a program look on
 extern "C" {
@@ -187,22 +183,34 @@ int tree(thread_pool& pool, int depth) {
 }
 
 /// Makes more tasks block at a time than a round of trees does, so that all the spare threads are there that will ever
-/// be needed, and lets each of them spawn, so that it has memory of its own.
+/// be needed. Then lets each thread of the pool spawn after it has blocked, when another one has its seat: what it
+/// submits goes to the outside queue, which makes a producer for a thread once. The threads that have the seats while
+/// the others are blocked have their turn in the next wave, as they take the first of its tasks.
 void start_spare_threads(thread_pool& pool, int depth) {
   const int most_blocked = 1 << (depth + 1);
-  promise<void> all_blocked;
-  std::atomic<int> blocked{0};
-  std::vector<future<int>> futures;
-  for (int i = 0; i < most_blocked; ++i) {
-    futures.push_back(pool.submit([&, f = all_blocked.get_future()] {
-      ++blocked;
-      f.wait();
-      return tree(pool, depth);
-    }));
-  }
-  ASSERT_TRUE(eventually([&] { return blocked == most_blocked; }));
-  all_blocked.set_value();
-  for (const auto& f : futures) f.wait();
+  std::mutex mutex;
+  std::set<std::thread::id> have_blocked;
+  const auto wave = [&] {
+    promise<void> all_blocked;
+    std::atomic<int> blocked{0};
+    std::vector<future<int>> futures;
+    for (int i = 0; i < most_blocked; ++i) {
+      futures.push_back(pool.submit([&, f = all_blocked.get_future()] {
+        {
+          const std::lock_guard lock(mutex);
+          have_blocked.insert(std::this_thread::get_id());
+        }
+        ++blocked;
+        f.wait();
+        return tree(pool, depth);
+      }));
+    }
+    const auto all = eventually([&] { return blocked == most_blocked; });
+    all_blocked.set_value();
+    for (const auto& f : futures) f.wait();
+    return static_cast<bool>(all) && have_blocked.size() >= workers + pool.stats().spare_threads;
+  };
+  ASSERT_TRUE(eventually(wave));
 }
 
 TEST(NoHeapCall, NestedSpawns) {
