@@ -19,7 +19,7 @@
 namespace remuda::detail {
 
 /// Pushes what this thread has freed of other threads' blocks and still keeps back, fewer than 32. A worker calls it
-/// before it parks. Lock-free.
+/// before it parks and before it hands its seat on. Lock-free.
 void flush_remote_frees() noexcept;
 
 struct slab_totals {
