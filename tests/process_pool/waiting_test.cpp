@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <cstdlib>
-#include <memory>
 #include <remuda/process_pool.hpp>
 #include <remuda/remuda.hpp>
 #include <thread>
