@@ -15,6 +15,7 @@
 #include "remuda/detail/remote_task.hpp"
 #include "runtime/os/futex.hpp"
 #include "runtime/proc/code_ref.hpp"
+#include "runtime/proc/fault_point.hpp"
 #include "runtime/proc/harden.hpp"
 #include "runtime/proc/limits.hpp"
 #include "runtime/proc/payload_area.hpp"
@@ -59,12 +60,18 @@ class worker {
   }
 
   void run() {
+    fault_point(fault::at_start);
     for (;;) {
-      call_slot* const slot = calls_.take([](call_slot& s) { s.kind = slot_kind::skipped; });
+      if (has_fault_points && calls_.ready()) fault_point(fault::before_claim);
+      call_slot* const slot = calls_.take([](call_slot& s) {
+        fault_point(fault::answering_withdrawn);
+        s.kind = slot_kind::skipped;
+      });
       if (slot == nullptr) {
         if (!idle()) return;
         continue;
       }
+      fault_point(fault::after_claim);
       // This call may take long: nobody shall wait for earlier results meanwhile.
       if (noticed_ < calls_.position() && !received()) ring_supervisor();
       if (slot->started_at != 0) {
@@ -77,7 +84,9 @@ class worker {
         ++done_;
       }
       flush_output();
+      fault_point(fault::before_publish);
       calls_.finish();
+      fault_point(fault::after_publish);
       // The first call is the initializer's.
       const bool last = (settings_.max_tasks != 0 && done_ > settings_.max_tasks) || too_large();
       if (last) header().retired.store(1, std_sync::relaxed);  // relaxed: looked at when the process is gone
@@ -227,6 +236,7 @@ class worker {
       noticed_ = calls_.position();
       flush_remote();
       const std::uint32_t word = header().worker.announce(1);
+      fault_point(fault::before_sleep);
       if (!calls_.ready() && header().quit.load(std_sync::relaxed) == 0) {
         os::futex_wait_shared(header().worker.address(), word);
       }
@@ -245,6 +255,7 @@ class worker {
     ring_supervisor();
     const std::uint64_t seen = header().received.load(std_sync::relaxed);  // relaxed: compared below
     const std::uint32_t word = header().room.announce(1);
+    fault_point(fault::waiting_for_room);
     if (header().received.load(std_sync::relaxed) == seen) os::futex_wait_shared(header().room.address(), word);
     header().room.withdraw(1);
     results_.free_before(header().received.load(std_sync::acquire));  // acquire: the parent has read them

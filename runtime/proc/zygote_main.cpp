@@ -24,6 +24,7 @@
 #include "runtime/os/pidfd.hpp"
 #include "runtime/os/socket.hpp"
 #include "runtime/os/unique_fd.hpp"
+#include "runtime/proc/fault_point.hpp"
 #include "runtime/proc/zygote_protocol.hpp"
 
 namespace remuda::detail {
@@ -140,6 +141,7 @@ bool zygote_loop::take_requests() {
   const os::message received = os::receive_message(socket_.get(), std::as_writable_bytes(std::span(&request, 1)));
   if (received.what == os::message::state::none) return true;
   if (received.what == os::message::state::closed || received.bytes != sizeof request) return false;
+  fault_point(fault::zygote_received);
   if (received.descriptors_lost) {
     say({zygote_report::spawn_failed, request.settings.lane, 0, EMFILE});
   } else {
@@ -161,6 +163,7 @@ void zygote_loop::spawn(const spawn_request& request, const std::vector<os::uniq
   const pid_t zygote = getpid();
   const pid_t pid = fork();
   if (pid == 0) become_worker(request.settings, to_worker, zygote);
+  fault_point(fault::zygote_forked);
   if (pid < 0) {
     say({zygote_report::spawn_failed, lane, 0, errno});
     return;
@@ -213,6 +216,7 @@ void zygote_loop::reap() {
   std::erase_if(children_, [this](const child& c) {
     int status = 0;
     if (waitpid(c.pid, &status, WNOHANG) != c.pid) return false;
+    fault_point(fault::zygote_reaped);
     say({zygote_report::died, c.lane, c.pid, status});
     return true;
   });
