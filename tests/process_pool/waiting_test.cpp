@@ -1,7 +1,5 @@
 // Threads, callbacks and workers of a process pool that wait for each other.
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cstdlib>
@@ -11,7 +9,6 @@
 #include <vector>
 
 #include "tests/support/eventually.hpp"
-#include "tests/support/stress.hpp"
 
 namespace {
 
@@ -105,47 +102,6 @@ TEST(Promise32ProcessPool, OutputComesLineByLineToAHookThatMayWait) {
   });
   EXPECT_TRUE(eventually([&] { return lines == 20; }));
   pool.shutdown();
-}
-
-TEST(Promise25ProcessPool, AStormOfKillsLosesNothing) {
-  remuda::process_pool pool{3};
-  const remuda::task_options again{.retries = 1'000'000};
-  constexpr int tasks = 3000 / remuda::test::stress_divisor;
-  std::atomic<int> completions{0};
-  std::atomic<int> kills{0};
-  // Each kill waits until a task has finished since the last one, so that the pool never sees deaths without progress.
-  std::jthread killer([&](const std::stop_token& over) {
-    std::uint64_t finished_before = 0;
-    for (unsigned next = 0; !over.stop_requested(); ++next) {
-      const auto stats = pool.stats();
-      std::uint64_t finished = 0;
-      for (const auto& w : stats.workers) finished += w.run;
-      const int victim = stats.workers.at(next % 3).pid;
-      if (victim > 0 && finished > finished_before && ::kill(victim, SIGKILL) == 0) {
-        ++kills;
-        finished_before = finished;
-      }
-      std::this_thread::sleep_for(1ms);
-    }
-  });
-  std::vector<remuda::future<int>> all;
-  for (int i = 0; i < tasks; ++i) {
-    all.push_back(pool.submit(
-        again,
-        [](int n) {
-          std::this_thread::sleep_for(200us);
-          return n;
-        },
-        i));
-    all.back().on_done([&](const auto&) { ++completions; });
-  }
-  for (int i = 0; i < tasks; ++i) EXPECT_EQ(all[static_cast<std::size_t>(i)].get(), i);
-  killer.request_stop();
-  killer.join();
-  pool.shutdown();
-  EXPECT_EQ(completions, tasks);
-  EXPECT_GT(kills, 0);
-  EXPECT_GT(pool.stats().died, 0U);
 }
 
 }  // namespace
