@@ -8,6 +8,8 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -15,7 +17,7 @@
 #include <remuda/remuda.hpp>
 #include <set>
 #include <string>
-#include <thread>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -25,7 +27,6 @@
 
 namespace {
 
-using namespace std::chrono_literals;
 using remuda::detail::fault_point;
 using remuda::test::eventually;
 using remuda::test::fault;
@@ -53,6 +54,13 @@ int task(const std::string& runs, int n) {
 int wait_for_file(const std::string& runs, const std::string& name, int n) {
   note_run(runs);
   if (!eventually([&] { return access(name.c_str(), F_OK) == 0; })) std::abort();
+  return n;
+}
+
+int print_and_wait(const std::string& line, const std::string& runs, const std::string& name, int n) {
+  std::puts(line.c_str());
+  wait_for_file(runs, name, n);
+  fault_point(fault::in_task);
   return n;
 }
 
@@ -199,6 +207,37 @@ TEST(Promise25CrashSteps, AResultThatCanBeSeenIsReceived) {
   s.check_behind();
   EXPECT_EQ(s.pool->stats().died, 1U);
   EXPECT_EQ(s.pool->stats().retried, 0U);
+  s.finish();
+}
+
+TEST(Promise25CrashSteps, AResultIsReceivedThoughItCameAfterTheLastLook) {
+  remuda::test::gate first_line;
+  remuda::test::gate second_line;
+  auto options = workers(2);
+  options.on_output = [&](auto, unsigned, std::string_view line) { (line == "1" ? first_line : second_line).wait(); };
+  scene s(options);
+  const remuda::test::gate_opener opens_first(first_line);
+  const remuda::test::gate_opener opens_second(second_line);
+  const auto gone = [](pid_t pid) { return eventually([pid] { return ::kill(pid, 0) != 0; }); };
+  auto dead = s.submit_call(0, print_and_wait, std::string("1"), s.runs(1), s.points.file("gate1"), 1);
+  ASSERT_TRUE(eventually([&] { return first_line.arrived() == 1; }));
+  // The pool's own thread is held up, and finds two things at once then: a line, and behind it news of the zygote.
+  auto answered = s.submit_call(0, print_and_wait, std::string("2"), s.runs(2), s.points.file("gate2"), 2);
+  ASSERT_TRUE(eventually([&] { return runs_in(s.runs(2)) == 1; }));
+  s.points.die_at(fault::in_task);
+  s.open(1);
+  ASSERT_TRUE(gone(s.points.reached(fault::in_task)));
+  first_line.open();
+  ASSERT_TRUE(eventually([&] { return second_line.arrived() == 1; }));
+  // With the line in hand it has looked for results already, and will look at the news next.
+  s.points.die_at(fault::after_publish);
+  s.open(2);
+  ASSERT_TRUE(gone(s.points.reached(fault::after_publish)));
+  second_line.open();
+  // Not by get(), which would take the result itself.
+  EXPECT_TRUE(eventually([&] { return s.pool->stats().died == 2; }));
+  EXPECT_EQ(answered.get(), 2);
+  EXPECT_THROW(dead.get(), remuda::worker_died);
   s.finish();
 }
 
