@@ -1,0 +1,123 @@
+// Questions that several tests ask a process pool, and a count that outlives the processes that keep it.
+#pragma once
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "remuda/error.hpp"
+#include "remuda/process_pool.hpp"
+#include "tests/support/eventually.hpp"
+
+namespace remuda::test {
+
+inline process_pool_options with_workers(unsigned n, start_method start = start_method::zygote) {
+  process_pool_options options;
+  options.workers = n;
+  options.start = start;
+  return options;
+}
+
+/// The workers' processes, once each place has one. Fails the test when that does not come true.
+inline std::vector<pid_t> processes_of(const process_pool& pool) {
+  std::vector<pid_t> all;
+  EXPECT_TRUE(eventually([&] {
+    all.clear();
+    for (const auto& w : pool.stats().workers) all.push_back(w.pid);
+    return std::count(all.begin(), all.end(), -1) == 0;
+  }));
+  return all;
+}
+
+/// False also for a zombie's process id that nobody has waited for yet.
+inline bool is_there(pid_t process) { return ::kill(process, 0) == 0; }
+
+/// -1 when the process is gone.
+inline pid_t parent_of(pid_t process) {
+  std::ifstream lines("/proc/" + std::to_string(process) + "/status");
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("PPid:")) return static_cast<pid_t>(std::stol(line.substr(5)));
+  }
+  return -1;
+}
+
+/// Children that nobody has waited for yet count.
+inline std::vector<pid_t> children_of(pid_t process) {
+  std::ifstream in("/proc/" + std::to_string(process) + "/task/" + std::to_string(process) + "/children");
+  return {std::istream_iterator<pid_t>(in), {}};
+}
+
+/// The death that the future reports; fails the test when it reports anything else.
+template <class T>
+worker_died death_of(const future<T>& f) {
+  try {
+    f.get();
+    ADD_FAILURE() << "it has a value";
+  } catch (const worker_died& e) {
+    return e;
+  } catch (const std::exception& e) {
+    ADD_FAILURE() << e.what();
+  }
+  return {0, 0};
+}
+
+/// What the future reports as error E; fails the test when it reports anything else.
+template <class E, class T>
+std::string text_of(const future<T>& f) {
+  try {
+    f.get();
+    ADD_FAILURE() << "it has a value";
+  } catch (const E& e) {
+    return e.what();
+  } catch (const std::exception& e) {
+    ADD_FAILURE() << e.what();
+  }
+  return {};
+}
+
+/// A count in a file: it goes on from process to process.
+class shared_count {
+ public:
+  shared_count() {
+    std::string name = testing::TempDir() + "/remuda-count-XXXXXX";
+    const int fd = mkstemp(name.data());
+    if (fd < 0) throw std::runtime_error("no temporary file");
+    close(fd);
+    path_ = name;
+  }
+  ~shared_count() { unlink(path_.c_str()); }
+  shared_count(const shared_count&) = delete;
+  shared_count& operator=(const shared_count&) = delete;
+
+  const std::string& path() const { return path_; }
+
+  long value() const {
+    struct stat s {};
+    return ::stat(path_.c_str(), &s) == 0 ? static_cast<long>(s.st_size) : -1;
+  }
+
+  /// In whatever process: one more; returns how many there are then.
+  static long add(const std::string& path) {
+    const int fd = open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+    if (fd < 0 || write(fd, "x", 1) != 1) throw std::runtime_error("no such count: " + path);
+    const off_t at = lseek(fd, 0, SEEK_CUR);  // after the byte just written
+    close(fd);
+    return at;
+  }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace remuda::test
