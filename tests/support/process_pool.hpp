@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
@@ -52,10 +53,14 @@ inline pid_t parent_of(pid_t process) {
   return -1;
 }
 
-/// Children that nobody has waited for yet count.
+/// Children of all its threads. Those that nobody has waited for yet count.
 inline std::vector<pid_t> children_of(pid_t process) {
-  std::ifstream in("/proc/" + std::to_string(process) + "/task/" + std::to_string(process) + "/children");
-  return {std::istream_iterator<pid_t>(in), {}};
+  std::vector<pid_t> all;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/" + std::to_string(process) + "/task")) {
+    std::ifstream in(task.path() / "children");
+    all.insert(all.end(), std::istream_iterator<pid_t>(in), {});
+  }
+  return all;
 }
 
 /// The death that the future reports; fails the test when it reports anything else.
