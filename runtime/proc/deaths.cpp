@@ -28,11 +28,14 @@
 namespace remuda::detail {
 namespace {
 
+/// A task that was next when so many workers died had begun, whatever they wrote: else it could kill workers for ever.
+constexpr std::uint32_t most_bad_luck = 8;
+
 void no_initializer(wire_reader&, wire_writer&, call_stage& stage) { stage = call_stage::result; }
 
-void watch(int epoll, int fd, std::uint64_t tag) {
+void watch(int epoll, int fd, std::uint64_t tag, std::uint32_t events = EPOLLIN) {
   epoll_event event{};
-  event.events = EPOLLIN;
+  event.events = events;
   event.data.u64 = tag;
   if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0) os::throw_errno(errno, "process_pool: cannot watch a worker");
 }
@@ -83,6 +86,7 @@ void process_core::spawn(lane& l) {
                         l.memory.layout().capacity + 1);
     l.modules_told = 1;
     l.timed = 0;
+    l.timed_front.reset();
     l.doomed = false;
     l.phase = lane_phase::starting;
     l.run_before = l.run.load(std_sync::relaxed);
@@ -99,7 +103,8 @@ void process_core::spawn(lane& l) {
   };
   l.out_lines.emplace(line(output_stream::out));
   l.err_lines.emplace(line(output_stream::error));
-  watch(events_.get(), l.bell.get(), tag_of(l.index, watched::bell));
+  // The worker has the same open file and so may clear O_NONBLOCK. With edges nothing has to be read here.
+  watch(events_.get(), l.bell.get(), tag_of(l.index, watched::bell), EPOLLIN | EPOLLET);
   watch(events_.get(), l.out.get(), tag_of(l.index, watched::out));
   watch(events_.get(), l.err.get(), tag_of(l.index, watched::err));
   zygote_->spawn(settings, {l.file.get(), -1, l.bell.get(), out.write.get(), err.write.get()});
@@ -175,7 +180,9 @@ void process_core::worker_gone(lane& l, int status) {
       state* const task = l.take_task(p);
       if (task == nullptr) continue;
       // A worker runs one at a time. What else it marked it has not run, or is none of our making.
-      if (s == slot_state::ready || s == slot_state::withdrawn || running != nullptr) {
+      const bool denied =
+          p == l.ring.tail() && s != slot_state::taken && ++task->ops->remote(task)->bad_luck >= most_bad_luck;
+      if (!denied && (s == slot_state::ready || s == slot_state::withdrawn || running != nullptr)) {
         unstarted.push_back(task);
       } else {
         running = task;

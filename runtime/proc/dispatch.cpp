@@ -327,7 +327,8 @@ bool process_core::spare_those_behind(lane& l, std::uint64_t position, std::vect
     if (l.task_at(p).load(std_sync::relaxed) == nullptr || !l.ring.withdraw(p)) continue;
     if (state* const task = l.take_task(p)) behind.push_back(task);
   }
-  return l.ring.state_at(position) == slot_state::taken;
+  // Not "taken": that is the worker's to say, and one that takes its claim back is to be killed all the same.
+  return position >= l.ring.tail() && l.ring.state_at(position) != slot_state::done;
 }
 
 /// Tasks taken back, oldest first, go to the front of the queue.

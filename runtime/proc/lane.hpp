@@ -55,7 +55,9 @@ struct alignas(2 * cache_line) lane {
   std::uint16_t modules_told = 1;
   std::vector<std::chrono::nanoseconds> limits;  ///< on the time of the task of each position, in slot order; 0: none
   std::uint32_t timed = 0;  ///< tasks with a time limit sent to this process; a hint that looks are needed
-  bool doomed = false;      ///< it will be killed as soon as its pidfd is known
+  /// The oldest call, if it has a limit, and since when it is known to be the oldest.
+  std::optional<std::pair<std::uint64_t, std::chrono::steady_clock::time_point>> timed_front;
+  bool doomed = false;  ///< it will be killed as soon as its pidfd is known
 
   pid_t pid = -1;
   os::unique_fd pidfd;
@@ -67,6 +69,7 @@ struct alignas(2 * cache_line) lane {
   std::optional<output_lines> out_lines, err_lines;
   std::vector<std::pair<output_stream, std::string>> lines;  ///< read, and not handed on yet
   std::uint64_t seen_tail = 0;                               ///< at the last look for long tasks
+  std::uint64_t audited_tail = 0;
   std::uint64_t replaced = 0;
   std::uint64_t run_before = 0;  ///< `run` when this process started
 

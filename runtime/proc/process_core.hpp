@@ -120,6 +120,9 @@ class process_core final : public remote_home {
   bool drained() const;
   void end_workers();
 
+  // audit.cpp
+  void audit();
+
   // deaths.cpp
   void spawn(lane& l);
   void first_call(lane& l);
@@ -178,6 +181,7 @@ class process_core final : public remote_home {
   time_point last_share_{};
   time_point last_found_{};
   time_point next_time_ = time_point::max();  // when a task's time may be over
+  time_point next_audit_{};
   time_point kill_at_ = time_point::max();
   unsigned turns_ = 0;
   bool unfair_seen_ = false;

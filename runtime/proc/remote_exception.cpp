@@ -103,6 +103,14 @@ std::exception_ptr read_chain(wire_reader& from, int depth) {
 
 void write_exception(wire_writer& to, const std::exception_ptr& exception) { write_chain(to, exception, 0); }
 
-std::exception_ptr read_exception(wire_reader& from) { return read_chain(from, 0); }
+std::exception_ptr read_exception(wire_reader& from) {
+  // The form of a user's type may contain an exception_ptr, and that again one of the type.
+  thread_local int inside_others = 0;
+  struct level {
+    level() { ++inside_others; }
+    ~level() { --inside_others; }
+  } const here;
+  return read_chain(from, inside_others - 1);
+}
 
 }  // namespace remuda::detail

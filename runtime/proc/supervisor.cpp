@@ -93,6 +93,7 @@ void process_core::turn(const deadline& until, bool may_sleep) {
   if (unfair_.load(std_sync::relaxed)) unfair_.store(share_out(), std_sync::relaxed);
   drain_pending();
   check_times();
+  audit();
   if (may_sleep && in_flight()) {
     // Results may come soon; a worker need not ring for them while we look.
     spinner spin(budget_.next());
@@ -148,7 +149,10 @@ void process_core::wait_for_events(const deadline& until, bool may_sleep) {
     announce_sleep();
     time_point wake = next_look();
     if (until) wake = std::min(wake, *until);
-    if (!something_to_do()) {
+    if (something_to_do()) {
+      // All the same: what there is to do may be a corrupt word, and that ends with an event.
+      count = epoll_wait(events_.get(), events.data(), static_cast<int>(events.size()), 0);
+    } else {
       timespec limit{};
       if (wake != time_point::max()) {
         const auto left = std::max<nanoseconds>(wake - steady_clock::now(), nanoseconds(0));
@@ -179,8 +183,7 @@ void process_core::handle_event(std::uint64_t tag) {
       clear(kicked_.get());
       break;
     case watched::bell:
-      if (l.bell) clear(l.bell.get());  // an earlier event of this batch may have closed it
-      break;
+      break;  // watched for edges and never read: the worker could make a read wait
     case watched::out:
     case watched::err:
       read_output(l, false);
@@ -196,6 +199,7 @@ void process_core::handle_zygote() {
     auto event = zygote_->receive();
     if (!event) return;
     if (event->what == zygote::event::zygote_died) return zygote_gone();
+    if (event->lane >= lanes_.size()) continue;
     lane& l = *lanes_[event->lane];
     switch (event->what) {
       case zygote::event::spawned: {
@@ -288,11 +292,20 @@ void process_core::check_times(lane& l, time_point now) {
       const nanoseconds limit = l.limit_at(p);
       if (limit.count() <= 0 || l.task_at(p).load(std_sync::relaxed) == nullptr) continue;
       const volatile call_slot& slot = l.ring.at(p);
-      const std::int64_t said = slot.started_at;  // the worker's word: a wrong one spoils the limit of its own task
+      const std::int64_t said = slot.started_at;  // the worker's word: it can shorten the limit of its own task
       const time_point started{nanoseconds(said)};
       const bool running = l.ring.state_at(p) == slot_state::taken && said > 0 && started <= now;
-      const time_point due = (running ? started : now) + std::min<nanoseconds>(limit, longest_limit);
-      if (running && due <= now) {
+      const nanoseconds at_most = std::min<nanoseconds>(limit, longest_limit);
+      time_point due = (running ? started : now) + at_most;
+      // But not put it off: nothing is before the oldest, so it has begun, or will in a moment.
+      if (p != l.ring.tail()) {
+        l.timed_front.reset();
+      } else if (!l.timed_front || l.timed_front->first != p) {
+        l.timed_front.emplace(p, now);
+      } else {
+        due = std::min(due, l.timed_front->second + at_most + patience);
+      }
+      if (due <= now) {
         if (spare_those_behind(l, p, behind)) late = l.take_task(p);
         if (late != nullptr) doom(l);
       } else {
@@ -311,6 +324,7 @@ void process_core::check_times(lane& l, time_point now) {
 
 process_core::time_point process_core::next_look() const {
   time_point at = std::min(next_time_, kill_at_);
+  if (in_flight()) at = std::min(at, next_audit_);
   if (unfair_.load(std_sync::relaxed)) at = std::min(at, steady_clock::now() + share_again);
   return at;
 }

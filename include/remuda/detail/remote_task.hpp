@@ -67,6 +67,7 @@ struct remote_part {
   code_ref function = 0;
   std::chrono::nanoseconds timeout{0};  ///< 0: none
   std::uint32_t retries = 0;            ///< how often it may be started again after its worker died
+  std::uint32_t bad_luck = 0;           ///< workers that died as it came next, and that said it had not begun
   std::uint64_t id = 0;                 ///< number of the task in its pool
   bool started = false;                 ///< the pool has won try_start(); of whoever has the task in hand
   atomic<std::uint64_t> place{0};       ///< where it lies: 0 in no ring, else lane and position

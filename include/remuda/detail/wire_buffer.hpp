@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "remuda/detail/sync.hpp"
 #include "remuda/error.hpp"
 
 namespace remuda::detail {
@@ -55,6 +56,7 @@ class wire_reader {
   void read(void* to, std::size_t n) {
     if (n > left_) throw serialization_error("an encoded value ends too early");
     if (n != 0) std::memcpy(to, at_, n);
+    std_sync::compiler_fence();  // lest the compiler loads it once more after it was checked
     at_ += n;
     left_ -= n;
   }
