@@ -175,21 +175,21 @@ void process_core::worker_gone(lane& l, int status) {
     const std::lock_guard lock(l.sending);
     at_start = l.phase == lane_phase::starting;
     const bool doomed = l.doomed;
+    by_plan = !doomed && WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
+              l.memory.header().retired.load(std_sync::relaxed) != 0 && l.run.load(std_sync::relaxed) > l.run_before;
     for (std::uint64_t p = l.ring.tail(); p < l.ring.head(); ++p) {
       const slot_state s = l.ring.state_at(p);
       state* const task = l.take_task(p);
       if (task == nullptr) continue;
       // A worker runs one at a time. What else it marked it has not run, or is none of our making.
-      const bool denied =
-          p == l.ring.tail() && s != slot_state::taken && ++task->ops->remote(task)->bad_luck >= most_bad_luck;
+      const bool denied = !by_plan && p == l.ring.tail() && s != slot_state::taken &&
+                          ++task->ops->remote(task)->bad_luck >= most_bad_luck;
       if (!denied && (s == slot_state::ready || s == slot_state::withdrawn || running != nullptr)) {
         unstarted.push_back(task);
       } else {
         running = task;
       }
     }
-    by_plan = !doomed && WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
-              l.memory.header().retired.load(std_sync::relaxed) != 0 && l.run.load(std_sync::relaxed) > l.run_before;
     l.phase = lane_phase::empty;
     l.open.store(false, std_sync::relaxed);
     l.pid = -1;
