@@ -246,5 +246,29 @@ TEST(Nesting, AsDeepAsProgramsNestIsFine) {
   EXPECT_EQ(length, 200);
 }
 
+struct holder : std::exception {
+  std::exception_ptr inner;
+  template <class Archive>
+  void serialize(Archive& ar) {
+    ar(inner);
+  }
+};
+const bool holder_is_known = (register_exception<holder>(), true);
+
+TEST(Nesting, ExceptionsInTheFormsOfOthersEndBeforeTheStackDoes) {
+  ASSERT_TRUE(holder_is_known);
+  std::exception_ptr e;
+  for (int i = 0; i < 100; ++i) {
+    holder outer;
+    outer.inner = e;
+    e = std::make_exception_ptr(outer);
+  }
+  detail::vector_writer to;
+  detail::write_exception(to, e);
+  const auto written = to.take();
+  detail::wire_reader from(written.data(), written.size());
+  EXPECT_THROW((void)detail::read_exception(from), serialization_error);
+}
+
 }  // namespace
 }  // namespace remuda
