@@ -22,6 +22,7 @@
 #include "remuda/executor.hpp"
 #include "remuda/future.hpp"
 #include "remuda/map.hpp"
+#include "remuda/shared_buffer.hpp"
 #include "remuda/start_method.hpp"
 #include "remuda/stats.hpp"
 #include "remuda/thread_pool.hpp"
@@ -82,6 +83,9 @@ struct process_pool_options {
   /// Bytes that the encoded arguments of a task, or its result, may have. Address space is reserved for it in each
   /// worker, memory is not.
   std::size_t max_payload = std::size_t{256} << 20;
+  /// Bytes that all shared buffers of the pool may have together (whole pages each). Addresses are reserved for it here
+  /// with the first buffer and in each worker, memory is not. 0: no buffers.
+  std::size_t max_shared = std::size_t{64} << 30;
   /// Called in each worker, also in replacements, before any task. If it throws, the constructor throws that error; if
   /// it throws in a replacement, the pool is broken.
   remote_call initializer = {};
@@ -159,6 +163,14 @@ class process_pool {
     return remuda::map(*this, std::move(f), std::forward<Range>(range), options);
   }
 
+  /// Memory for `count` elements that tasks see without a copy (shared_buffer.hpp), all its bytes zero. Any thread;
+  /// asks the system for the memory. Throws std::bad_alloc, whose text says whether max_shared or the machine is short
+  /// of it; shutdown_error.
+  template <class T>
+  shared_buffer<T> make_buffer(std::size_t count) {
+    return detail::buffer_access::make<T>(allocate_shared(detail::buffer_access::bytes_of<T>(count)));
+  }
+
   /// Ends the pool; later submits throw shutdown_error. Returns when all tasks and their callbacks are done and every
   /// process is gone; inside a callback of the pool it returns at once. Calling it again is harmless.
   void shutdown(shutdown_mode mode = shutdown_mode::wait);
@@ -195,6 +207,8 @@ class process_pool {
   }
   /// Takes over the queue's reference, also when it throws.
   void schedule(detail::state* task, detail::remote_part& part);
+
+  detail::block_ptr allocate_shared(std::size_t bytes);
 
   std::shared_ptr<detail::process_core> core_;
   std::uint64_t id_ = 0;

@@ -50,6 +50,7 @@ struct process_pool_stats {
   std::uint64_t died = 0;       ///< workers that ended against the plan
   std::uint64_t retried = 0;    ///< tasks started again after their worker died
   std::uint64_t timed_out = 0;  ///< tasks whose time limit passed
+  std::uint64_t shared = 0;     ///< bytes in shared buffers now, in whole pages
 };
 
 }  // namespace remuda

@@ -77,6 +77,7 @@ void process_core::spawn(lane& l) {
   settings.ring_capacity = layout_.capacity;
   settings.argument_bytes = options_.max_payload;
   settings.result_bytes = options_.max_payload;
+  settings.heap_bytes = heap_->bytes();
   settings.spin_ns = spin_of(options_.policy).count();
   {
     const std::lock_guard lock(l.sending);
@@ -107,7 +108,7 @@ void process_core::spawn(lane& l) {
   watch(events_.get(), l.bell.get(), tag_of(l.index, watched::bell), EPOLLIN | EPOLLET);
   watch(events_.get(), l.out.get(), tag_of(l.index, watched::out));
   watch(events_.get(), l.err.get(), tag_of(l.index, watched::err));
-  zygote_->spawn(settings, {l.file.get(), -1, l.bell.get(), out.write.get(), err.write.get()});
+  zygote_->spawn(settings, {l.file.get(), heap_->file(), l.bell.get(), out.write.get(), err.write.get()});
 }
 
 /// REQUIRES: `sending` is held, the ring is fresh.
@@ -157,6 +158,10 @@ void process_core::doom(lane& l) {
   if (l.pidfd) os::send_signal(l.pidfd.get(), SIGKILL);
 }
 
+/// The task will end now, though the lane's process still runs it: what that one writes to it may not be somebody
+/// else's before it is gone. REQUIRES: `sending` is held, the task was taken out of the lane's table.
+void process_core::hold_buffers(lane& l, state* task) { l.held = std::move(task->ops->remote(task)->given); }
+
 /// The lane's process is gone, with this wait status.
 void process_core::worker_gone(lane& l, int status) {
   const guest_visit visit(*this);
@@ -171,8 +176,10 @@ void process_core::worker_gone(lane& l, int status) {
   std::vector<state*> unstarted;
   bool by_plan = false;
   bool at_start = false;
+  std::unique_ptr<given_blocks> held;  // ends outside of the lock
   {
     const std::lock_guard lock(l.sending);
+    held.swap(l.held);
     at_start = l.phase == lane_phase::starting;
     const bool doomed = l.doomed;
     by_plan = !doomed && WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
@@ -202,6 +209,7 @@ void process_core::worker_gone(lane& l, int status) {
     busy_[l.index].store(0, std_sync::relaxed);
   }
   l.receiving.store(false, std_sync::release);
+  held.reset();
   forget(l);
 
   const bool ending = ending_workers_ || broken_.load(std_sync::relaxed);

@@ -141,8 +141,10 @@ bool process_core::write_call(lane& l, state* task, remote_part& part) {
   l.arguments->free_before(l.ring.tail());
   for (;;) {
     call_slot& slot = l.ring.next();
+    task_buffers buffers(id_, part.given);
+    part.given.reset();
     payload_writer out(
-        slot.bytes, call_slot::inline_bytes, *l.arguments, [](void*) { throw no_room_now(); }, nullptr);
+        slot.bytes, call_slot::inline_bytes, *l.arguments, [](void*) { throw no_room_now(); }, nullptr, &buffers);
     try {
       part.ops->encode(task, out);
     } catch (const no_room_now&) {
@@ -309,7 +311,10 @@ bool process_core::take_back(state* s, bool force) {
       ours = l.take_task(position) == s;
     } else if (force && l.phase == lane_phase::open && spare_those_behind(l, position, behind)) {
       ours = l.take_task(position) == s;
-      if (ours) doom(l);
+      if (ours) {
+        hold_buffers(l, s);
+        doom(l);
+      }
     }
   }
   send_elsewhere(behind);

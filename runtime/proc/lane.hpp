@@ -57,7 +57,8 @@ struct alignas(2 * cache_line) lane {
   std::uint32_t timed = 0;  ///< tasks with a time limit sent to this process; a hint that looks are needed
   /// The oldest call, if it has a limit, and since when it is known to be the oldest.
   std::optional<std::pair<std::uint64_t, std::chrono::steady_clock::time_point>> timed_front;
-  bool doomed = false;  ///< it will be killed as soon as its pidfd is known
+  bool doomed = false;                 ///< it will be killed as soon as its pidfd is known
+  std::unique_ptr<given_blocks> held;  ///< shared buffers of the task that it is killed for, until it is gone
 
   pid_t pid = -1;
   os::unique_fd pidfd;

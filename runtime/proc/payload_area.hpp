@@ -67,8 +67,8 @@ class payload_writer final : public wire_writer {
   /// `wait_for_room` is called when the area has no room at this moment but earlier payloads are in it: it returns when
   /// some may be gone, after free_before(), or throws.
   payload_writer(std::byte* inline_begin, std::size_t inline_bytes, payload_area& area, void (*wait_for_room)(void*),
-                 void* context)
-      : wire_writer(inline_begin, inline_begin + inline_bytes),
+                 void* context, buffer_port* buffers = nullptr)
+      : wire_writer(inline_begin, inline_begin + inline_bytes, buffers),
         area_(area),
         wait_for_room_(wait_for_room),
         context_(context) {}

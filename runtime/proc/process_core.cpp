@@ -34,6 +34,9 @@ process_pool_options checked(process_pool_options options) {
   if (options.max_payload == 0 || options.max_payload > (std::size_t{1} << 40)) {
     throw std::invalid_argument("process_pool: max_payload must be from 1 byte to 1 TiB");
   }
+  if (options.max_shared > (std::size_t{1} << 44)) {
+    throw std::invalid_argument("process_pool: max_shared must be at most 16 TiB");
+  }
   return options;
 }
 
@@ -50,7 +53,8 @@ process_core::process_core(process_pool_options options)
       placement_(placed(options_)),
       layout_(ring_capacity, options_.max_payload, options_.max_payload),
       budget_(spin_of(options_.policy)),
-      busy_(std::make_unique<atomic<std::uint8_t>[]>(placement_.workers())) {
+      busy_(std::make_unique<atomic<std::uint8_t>[]>(placement_.workers())),
+      heap_(std::make_shared<shared_heap>(id_, options_.max_shared)) {
   lanes_.reserve(placement_.workers());
   for (unsigned i = 0; i < placement_.workers(); ++i) lanes_.push_back(std::make_unique<lane>(i, layout_));
 }
@@ -221,6 +225,20 @@ void process_core::join() {
     supervisor.swap(supervisor_);
   }
   if (supervisor.joinable()) supervisor.join();
+  std::shared_ptr<shared_heap> heap;  // ends outside of the lock
+  const std::lock_guard lock(mutex_);
+  heap.swap(heap_);
+}
+
+block_ptr process_core::allocate_shared(std::size_t bytes) {
+  if (pool_registry::forked_since(id_)) throw_forked();
+  std::shared_ptr<shared_heap> heap;
+  {
+    const std::lock_guard lock(mutex_);
+    heap = heap_;
+  }
+  if (heap == nullptr) throw_refusal();
+  return heap->allocate(bytes);
 }
 
 void process_core::leave_behind() noexcept {
@@ -245,6 +263,10 @@ process_pool_stats process_core::stats() const {
   out.retried = retried_.load(std_sync::relaxed);
   out.timed_out = timed_out_.load(std_sync::relaxed);
   const bool forked = pool_registry::forked_since(id_);  // a thread that is not here may hold a lock
+  if (!forked) {
+    const std::lock_guard lock(mutex_);
+    if (heap_ != nullptr) out.shared = heap_->used();
+  }
   for (const auto& l : lanes_) {
     auto& w = out.workers.emplace_back();
     w.cpu = options_.pin ? static_cast<int>(placement_.cpu_of(l->index).os_index) : -1;

@@ -19,6 +19,7 @@
 
 #include "remuda/process_pool.hpp"
 #include "runtime/proc/lane.hpp"
+#include "runtime/proc/shared_heap.hpp"
 #include "runtime/proc/zygote.hpp"
 #include "runtime/sched/pool_home.hpp"
 #include "runtime/sync/spin.hpp"
@@ -39,6 +40,8 @@ class process_core final : public remote_home {
 
   /// Takes over one reference, also when it throws.
   void schedule(state* task, remote_part& part);
+  /// See process_pool::make_buffer.
+  block_ptr allocate_shared(std::size_t bytes);
   void shutdown(shutdown_mode mode);
   /// Ends the pool now, by this signal.
   void end_now(int signal);
@@ -129,6 +132,7 @@ class process_core final : public remote_home {
   void open_lane(lane& l);
   void condemn(lane& l);
   static void doom(lane& l);
+  static void hold_buffers(lane& l, state* task);
   void worker_gone(lane& l, int status);
   void requeue(state* task);
   void forget(lane& l);
@@ -174,6 +178,7 @@ class process_core final : public remote_home {
   unsigned starting_ = 0;  // workers that the constructor waits for
   std::exception_ptr start_error_;
   std::thread supervisor_;
+  std::shared_ptr<shared_heap> heap_;  // null after the end: descriptor and memory stay only with buffers that are left
   bool detached_ = false;
   std::mutex joining_;
 

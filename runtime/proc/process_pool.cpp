@@ -30,6 +30,7 @@ process_pool::~process_pool() {
 }
 
 void process_pool::schedule(detail::state* task, detail::remote_part& part) { core_->schedule(task, part); }
+detail::block_ptr process_pool::allocate_shared(std::size_t bytes) { return core_->allocate_shared(bytes); }
 void process_pool::shutdown(shutdown_mode mode) { core_->shutdown(mode); }
 void process_pool::terminate() { core_->end_now(SIGTERM); }
 void process_pool::kill() { core_->end_now(SIGKILL); }

@@ -40,8 +40,8 @@ struct answer {
     if (where == 0) return size <= call_slot::inline_bytes;
     return where >= layout.results && where <= layout.total && size <= layout.total - where;
   }
-  wire_reader reader(const lane& l, const call_slot& slot) const {
-    return {where == 0 ? slot.bytes : l.memory.base() + where, size};
+  wire_reader reader(const lane& l, const call_slot& slot, buffer_port* buffers) const {
+    return {where == 0 ? slot.bytes : l.memory.base() + where, size, buffers};
   }
 };
 
@@ -123,10 +123,12 @@ std::size_t process_core::receive(lane& l, const state* awaited) {
 
 /// Stores the task's outcome; nothing when the worker wrote garbage.
 std::optional<status> process_core::read_result(lane& l, const call_slot& slot, state* task) {
-  const remote_part& part = *task->ops->remote(task);
+  remote_part& part = *task->ops->remote(task);
   const answer got(slot);
   if (got.id != part.id || !got.in_bounds(l.memory.layout())) return std::nullopt;
-  wire_reader in = got.reader(l, slot);
+  auto given = std::move(part.given);  // the closure goes before the result comes
+  task_buffers buffers(id_, given);
+  wire_reader in = got.reader(l, slot, &buffers);
   switch (got.kind) {
     case slot_kind::value: {
       task->ops->discard(task);
@@ -152,7 +154,7 @@ void process_core::first_result(lane& l, const call_slot& slot) {
   if (got.kind == slot_kind::value) return open_lane(l);
   std::exception_ptr error = garbage();
   if (got.kind == slot_kind::error && got.in_bounds(l.memory.layout())) {
-    wire_reader in = got.reader(l, slot);
+    wire_reader in = got.reader(l, slot, nullptr);
     try {
       error = read_exception(in);
     } catch (...) {

@@ -307,7 +307,10 @@ void process_core::check_times(lane& l, time_point now) {
       }
       if (due <= now) {
         if (spare_those_behind(l, p, behind)) late = l.take_task(p);
-        if (late != nullptr) doom(l);
+        if (late != nullptr) {
+          hold_buffers(l, late);
+          doom(l);
+        }
       } else {
         next_time_ = std::min(next_time_, due);
       }

@@ -20,6 +20,7 @@
 #include "runtime/proc/limits.hpp"
 #include "runtime/proc/payload_area.hpp"
 #include "runtime/proc/segment.hpp"
+#include "runtime/proc/shared_heap.hpp"
 #include "runtime/sync/spin.hpp"
 
 namespace remuda::detail {
@@ -49,6 +50,7 @@ class worker {
         layout_(static_cast<std::uint32_t>(settings.ring_capacity), settings.argument_bytes, settings.result_bytes),
         memory_(layout_),
         results_(fds.segment, memory_.base(), layout_.results, layout_.total, layout_.capacity + 1),
+        heap_(fds.heap, settings.heap_bytes),
         calls_(memory_.slots(), layout_.capacity),
         budget_(nanoseconds(settings.spin_ns)) {
     memory_.map(fds.segment);
@@ -106,12 +108,13 @@ class worker {
 
   payload_writer writer_for(call_slot& slot) {
     results_.free_before(header().received.load(std_sync::acquire));  // acquire: the parent has read them
-    return {slot.bytes, call_slot::inline_bytes, results_,
-            [](void* self) { static_cast<worker*>(self)->wait_for_room(); }, this};
+    return {slot.bytes, call_slot::inline_bytes,
+            results_,   [](void* self) { static_cast<worker*>(self)->wait_for_room(); },
+            this,       &heap_};
   }
 
-  wire_reader reader_of(const call_slot& slot) const {
-    return {slot.where == 0 ? slot.bytes : memory_.base() + slot.where, slot.size};
+  wire_reader reader_of(const call_slot& slot) {
+    return {slot.where == 0 ? slot.bytes : memory_.base() + slot.where, slot.size, &heap_};
   }
 
   void call(call_slot& slot) {
@@ -266,6 +269,7 @@ class worker {
   segment_layout layout_;
   segment memory_;
   payload_area results_;
+  mapped_heap heap_;
   call_ring_server<std_sync, call_slot> calls_;
   spin_budget budget_;
   std::uint64_t noticed_ = 0;  // results before this position are taken, or somebody was woken for them

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "remuda/detail/code_ref.hpp"
+#include "remuda/detail/shared_block.hpp"
 #include "remuda/detail/state.hpp"
 #include "remuda/executor.hpp"
 #include "remuda/wire.hpp"
@@ -69,6 +70,7 @@ struct remote_part {
   std::uint32_t retries = 0;            ///< how often it may be started again after its worker died
   std::uint32_t bad_luck = 0;           ///< workers that died as it came next, and that said it had not begun
   std::uint64_t id = 0;                 ///< number of the task in its pool
+  std::unique_ptr<given_blocks> given;  ///< of shared buffers; goes with the closure. Null: none
   bool started = false;                 ///< the pool has won try_start(); of whoever has the task in hand
   atomic<std::uint64_t> place{0};       ///< where it lies: 0 in no ring, else lane and position
 };
@@ -107,7 +109,10 @@ struct remote_task<bound<F, Args...>, T, Detached> final : value_state<T> {
   static status run_in_caller(state* s) noexcept {
     return self(s)->fill([s]() -> decltype(auto) { return std::move(self(s)->closure)(); });
   }
-  static void discard(state* s) noexcept { self(s)->closure.~closure_type(); }
+  static void discard(state* s) noexcept {
+    self(s)->closure.~closure_type();
+    self(s)->part.given.reset();
+  }
   static void destroy(state* s) noexcept { free_block(self(s)); }
   static remote_part* part_of(state* s) noexcept { return &self(s)->part; }
   static constexpr remote_operations remote{&encode, &decode, &fail, &run_in_caller};

@@ -15,6 +15,8 @@
 
 namespace remuda::detail {
 
+class buffer_port;
+
 /// Takes bytes, straight into the memory that the derived class has. One thread at a time.
 class wire_writer {
  public:
@@ -32,8 +34,12 @@ class wire_writer {
   /// Bytes written so far.
   [[nodiscard]] std::size_t size() const { return static_cast<std::size_t>(at_ - begin_); }
 
+  /// Where shared buffers are known; null where none travel.
+  [[nodiscard]] buffer_port* buffers() const { return buffers_; }
+
  protected:
-  wire_writer(std::byte* begin, std::byte* end) : begin_(begin), at_(begin), end_(end) {}
+  wire_writer(std::byte* begin, std::byte* end, buffer_port* buffers = nullptr)
+      : begin_(begin), at_(begin), end_(end), buffers_(buffers) {}
   ~wire_writer() = default;
 
   [[nodiscard]] std::size_t room() const { return static_cast<std::size_t>(end_ - at_); }
@@ -45,12 +51,16 @@ class wire_writer {
   std::byte* begin_;
   std::byte* at_;
   std::byte* end_;
+
+ private:
+  buffer_port* buffers_;
 };
 
 /// Gives bytes, from memory that another process may change at any time. One thread at a time.
 class wire_reader {
  public:
-  wire_reader(const std::byte* begin, std::size_t n) : at_(begin), left_(n) {}
+  wire_reader(const std::byte* begin, std::size_t n, buffer_port* buffers = nullptr)
+      : at_(begin), left_(n), buffers_(buffers) {}
 
   /// The next n bytes. Throws serialization_error, and takes none, where fewer are left.
   void read(void* to, std::size_t n) {
@@ -64,9 +74,13 @@ class wire_reader {
   /// Bytes that have not been read yet.
   [[nodiscard]] std::size_t left() const { return left_; }
 
+  /// As wire_writer::buffers().
+  [[nodiscard]] buffer_port* buffers() const { return buffers_; }
+
  private:
   const std::byte* at_;
   std::size_t left_;
+  buffer_port* buffers_;
 };
 
 /// Writes into memory of its own, for what is not encoded in place.
