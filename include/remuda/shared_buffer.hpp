@@ -54,18 +54,19 @@ class shared_buffer {
   /// The same memory, read only.
   template <class U>
     requires(std::is_const_v<T> && std::is_same_v<U, value_type>)
-  shared_buffer(const shared_buffer<U>& other) noexcept : block_(other.block_), size_(other.size_) {}
+  shared_buffer(const shared_buffer<U>& other) noexcept
+      : block_(other.block_), data_(other.data_), size_(other.size_) {}
 
   /// Aligned to a page; null when size() is 0.
-  T* data() const noexcept { return block_ == nullptr ? nullptr : reinterpret_cast<T*>(block_->data); }
+  T* data() const noexcept { return data_; }
   size_type size() const noexcept { return size_; }
   size_type size_bytes() const noexcept { return size_ * sizeof(T); }
   bool empty() const noexcept { return size_ == 0; }
-  iterator begin() const noexcept { return data(); }
-  iterator end() const noexcept { return data() + size_; }
+  iterator begin() const noexcept { return data_; }
+  iterator end() const noexcept { return data_ + size_; }
   /// REQUIRES: i < size().
-  T& operator[](size_type i) const noexcept { return data()[i]; }
-  std::span<T> span() const noexcept { return {data(), size_}; }
+  T& operator[](size_type i) const noexcept { return data_[i]; }
+  std::span<T> span() const noexcept { return {data_, size_}; }
 
   /// Lets go of the memory; size 0 then. Of the last handle: gives the pages back to the system, on this thread.
   void reset() noexcept { *this = shared_buffer(); }
@@ -76,9 +77,12 @@ class shared_buffer {
   shared_buffer(const shared_buffer&) noexcept = default;
   shared_buffer& operator=(const shared_buffer&) noexcept = default;
   shared_buffer(shared_buffer&& other) noexcept
-      : block_(std::move(other.block_)), size_(std::exchange(other.size_, 0)) {}
+      : block_(std::move(other.block_)),
+        data_(std::exchange(other.data_, nullptr)),
+        size_(std::exchange(other.size_, 0)) {}
   shared_buffer& operator=(shared_buffer&& other) noexcept {
     block_ = std::move(other.block_);
+    data_ = std::exchange(other.data_, nullptr);
     size_ = std::exchange(other.size_, 0);
     return *this;
   }
@@ -88,10 +92,14 @@ class shared_buffer {
   friend struct detail::buffer_access;
   template <class>
   friend class shared_buffer;
-  explicit shared_buffer(detail::block_ptr block)
-      : block_(std::move(block)), size_(block_ == nullptr ? 0 : block_->bytes / sizeof(T)) {}
+  explicit shared_buffer(detail::block_ptr block) : block_(std::move(block)) {
+    if (block_ == nullptr) return;
+    data_ = reinterpret_cast<T*>(block_->data);
+    size_ = block_->bytes / sizeof(T);
+  }
 
   detail::block_ptr block_;
+  T* data_ = nullptr;
   size_type size_ = 0;
 };
 
