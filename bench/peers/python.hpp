@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstddef>
-#include <filesystem>
 #include <string>
 
 #include "bench/support/child.hpp"
@@ -15,8 +14,8 @@ struct python_peer {
 
   /// `row` is a function of the script.
   static counters measure(const std::string& row, unsigned workers, std::size_t count) {
-    const auto script = std::filesystem::path(__FILE__).replace_filename("thread_pool_executor.py");
-    return measure_in_child({"python3", script.string(), row, std::to_string(workers), std::to_string(count)});
+    const auto script = script_beside(__FILE__, "thread_pool_executor.py");
+    return measure_in_child({"python3", script, row, std::to_string(workers), std::to_string(count)});
   }
 };
 

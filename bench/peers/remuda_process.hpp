@@ -1,4 +1,4 @@
-// remuda's process pool with one worker, seen through the interface that the peers between processes have.
+// remuda's process pool, seen through the interface that the peers between processes have.
 //
 // Such a peer is a class with
 //   name          how the table calls it
@@ -37,8 +37,8 @@ class remuda_process_peer {
   static constexpr std::size_t window = 1024;
   static constexpr std::size_t share = 1;
 
-  explicit remuda_process_peer(remuda::wait_policy policy = remuda::wait_policy::balanced)
-      : pool_(process_options(1, policy)), in_flight_(window) {}
+  explicit remuda_process_peer(remuda::wait_policy policy = remuda::wait_policy::balanced, unsigned workers = 1)
+      : pool_(process_options(workers, policy)), in_flight_(window) {}
 
   pid_t pid() const { return pool_.stats().workers.at(0).pid; }
   pid_t ask() { return pool_.submit(this_process).get(); }

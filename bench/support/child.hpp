@@ -39,4 +39,11 @@ inline void print_counters(const counters& all) {
 
 inline std::string own_program() { return std::filesystem::read_symlink("/proc/self/exe").string(); }
 
+/// The script that lies beside `source`, which is a __FILE__: relative to the build folder when a compiler cache has
+/// made it so, and this program is one folder below that.
+inline std::string script_beside(const char* source, const char* script) {
+  const auto build_folder = std::filesystem::path(own_program()).parent_path().parent_path();
+  return (build_folder / std::filesystem::path(source).replace_filename(script)).lexically_normal().string();
+}
+
 }  // namespace bench
