@@ -1,5 +1,5 @@
-// remuda-demo: a real job done three ways, so that anybody can see on their own machine what it costs to start a thread
-// for each task, and what it saves to keep workers.
+// remuda-demo: a real job done six ways, so that anybody can see on their own machine what it costs to start a thread
+// or a process for each task, and what it saves to keep workers.
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <remuda/process_pool.hpp>
 #include <remuda/remuda.hpp>
 #include <sstream>
 #include <string>
@@ -25,6 +26,7 @@
 #include "tools/demo_job/comparison.hpp"
 #include "tools/demo_job/digest.hpp"
 #include "tools/demo_job/files.hpp"
+#include "tools/demo_job/one_process_each.hpp"
 #include "tools/demo_job/progress.hpp"
 #include "tools/demo_job/report.hpp"
 #include "tools/demo_job/ways.hpp"
@@ -41,16 +43,18 @@ enum class exit_status : int {
   nothing_to_do = 4,
   no_output = 5,
   no_resources = 6,
+  no_descriptors = 7,
 };
 
 constexpr const char* footer = R"(Exit status:
-  0  all files read, and the three ways agree
+  0  all files read, and the six ways agree
   1  the ways disagree on a file
   2  wrong usage, or DIR cannot be opened as a folder
   3  some files or folders could not be read or changed meanwhile; the others are in the report
   4  nothing to do: no files under DIR
   5  the output could not be written
-  6  the system did not give what the job needs (threads, memory)
+  6  a pool cannot start: the system did not give what it needs (threads, processes, memory)
+  7  a pool cannot start: too few descriptors (ulimit -n); the pool of processes takes about 7 a worker and 20 more
 Of several, the first in the order 5, 1, 3. In messages, bytes of a path that are not printable UTF-8 are escaped; in
 JSON, those that are not UTF-8 are replaced by U+FFFD.)";
 
@@ -100,7 +104,7 @@ double median(std::vector<double> values) {
 demo::cost median(const std::vector<demo::cost>& costs) {
   demo::cost result;
   for (const auto member : {&demo::cost::wall, &demo::cost::cpu, &demo::cost::p50, &demo::cost::p99,
-                            &demo::cost::threads, &demo::cost::no_thread, &demo::cost::no_resources}) {
+                            &demo::cost::created, &demo::cost::refused, &demo::cost::no_resources}) {
     std::vector<double> values(costs.size());
     std::transform(costs.begin(), costs.end(), values.begin(), [member](const demo::cost& c) { return c.*member; });
     result.*member = median(std::move(values));
@@ -179,8 +183,9 @@ exit_status run(const settings& s) {
 /// What the command line says; or, when there is nothing to run, the exit status.
 std::optional<exit_status> parse(int argc, char** argv, settings& s) {
   CLI::App app{
-      "Computes a checksum and a word count of every file under DIR, with a std::thread for each file, with\n"
-      "std::async for each file, and with a remuda pool, and prints what each of them costs."};
+      "Computes a checksum and a word count of every file under DIR, with a std::thread, with\n"
+      "std::async, with fork() and with posix_spawn() for each file, and with remuda's pools of threads and of\n"
+      "processes, and prints what each of them costs and what the pools save."};
   app.name("remuda-demo");
   app.footer(footer);
   app.set_version_flag("--version", "remuda-demo " REMUDA_VERSION);
@@ -192,8 +197,8 @@ std::optional<exit_status> parse(int argc, char** argv, settings& s) {
       ->type_name("FILE");
   unsigned workers = 0;
   const auto* workers_given =
-      app.add_option("--workers", workers, "Workers of the pool; without it, one per usable core")
-          ->check(CLI::Range(1U, remuda::thread_pool::max_workers))
+      app.add_option("--workers", workers, "Workers of each pool; without it, one per usable core")
+          ->check(CLI::Range(1U, std::min(remuda::thread_pool::max_workers, remuda::process_pool::max_workers)))
           ->type_name("N");
   app.add_option("--repeat", s.rounds, "Rounds, of which the medians are shown")
       ->check(CLI::Range(1U, 1000U))
@@ -217,6 +222,7 @@ std::optional<exit_status> parse(int argc, char** argv, settings& s) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  demo::serve_if_spawned(argc, argv);
   // A reader that went away is an output that cannot be written, with a message and a status of its own.
   std::signal(SIGPIPE, SIG_IGN);
   // Files opened later must not get the numbers of the standard streams.
@@ -233,6 +239,11 @@ int main(int argc, char** argv) {
     if (const auto end = parse(argc, argv, s)) return static_cast<int>(*end);
     allow_many_descriptors();
     status = run(s);
+  } catch (const std::system_error& e) {
+    const bool descriptors =
+        e.code() == std::errc::too_many_files_open || e.code() == std::errc::too_many_files_open_in_system;
+    if (descriptors) status = exit_status::no_descriptors;
+    say(fmt::format("gave up: {}", e.what()));
   } catch (const std::exception& e) {
     say(fmt::format("gave up: {}", e.what()));
   }

@@ -23,14 +23,27 @@ std::uint64_t total_bytes(const report& r) {
                          [](std::uint64_t sum, const digest& d) { return sum + d.bytes; });
 }
 
-const cost& pool_of(const report& r) { return r.medians[static_cast<std::size_t>(way::pool)]; }
+const cost& cost_of(const report& r, way w) { return r.medians[static_cast<std::size_t>(w)]; }
 
 std::string digits(double ms) { return fmt::format("{:.{}f}", ms, ms < 10 ? 3 : 1); }
 
 /// The median of an even number of counts may lie between two of them.
 long long count(double median) { return std::llround(median); }
 
-std::string times(double ratio) { return ratio > 0 ? fmt::format("{:.2f} x", ratio) : "-"; }
+/// What reuse saves against starting a thread or process for each file. Negative: it costs more.
+struct saving {
+  double wall_percent, cpu_percent;
+  double wall_us, cpu_us;  ///< of a file, microseconds
+};
+
+saving saving_against(const report& r, way w) {
+  const cost& each = cost_of(r, w);
+  const cost& pool = cost_of(r, pool_for(w));
+  const auto percent = [](double of_each, double of_pool) { return of_each > 0 ? 100 * (1 - of_pool / of_each) : 0; };
+  const auto of_a_file = [&r](double ms) { return 1e3 * ms / static_cast<double>(r.files); };
+  return {percent(each.wall, pool.wall), percent(each.cpu, pool.cpu), of_a_file(each.wall - pool.wall),
+          of_a_file(each.cpu - pool.cpu)};
+}
 
 /// `lines` complaints at most, and then how many there are more.
 template <class Items, class Line>
@@ -63,38 +76,44 @@ std::string to_table(const report& r) {
        static_cast<double>(total_bytes(r)) / (1 << 20), r.usable_cpus, r.rounds);
   if (r.skipped != 0) line("({} entries are neither files nor folders, or links to folders: left out)", r.skipped);
   line("");
-  constexpr auto row = "{:<12} {:>10} {:>10} {:>9} {:>11} {:>11} {:>10} {:>10}";
-  line(row, "", "wall time", "CPU time", "threads", "task p50", "task p99", "wall time", "CPU time");
-  line(row, "", "ms", "ms", "created", "ms", "ms", "of pool's", "of pool's");
-  const cost& pool = pool_of(r);
+  constexpr auto row = "{:<20} {:>10} {:>10} {:>15} {:>10} {:>10}";
+  line(row, "", "wall time", "CPU time", "created", "task p50", "task p99");
+  line(row, "", "ms", "ms", "", "ms", "ms");
   for (const way w : all_ways) {
-    const cost& c = r.medians[static_cast<std::size_t>(w)];
-    line(row, name_of(w), digits(c.wall), digits(c.cpu), count(c.threads), digits(c.p50), digits(c.p99),
-         times(times_of_pool(c.wall, pool.wall)), times(times_of_pool(c.cpu, pool.cpu)));
+    const cost& c = cost_of(r, w);
+    line(row, name_of(w), digits(c.wall), digits(c.cpu),
+         fmt::format("{} {}", count(c.created), of_processes(w) ? "processes" : "threads"), digits(c.p50),
+         digits(c.p99));
   }
   line("");
-  line("CPU time: user and system. Task: from its submission to its result. The pool's start and end are counted in;");
-  line("its queue is bounded to {} tasks a worker, then the main line waits.", queued_per_worker);
+  line("CPU time: user and system, with all children. Task: from its submission to its result. A pool's start and end");
+  line("are counted in, a process pool's zygote too. A pool of {} workers queues at most {} tasks, then the main line",
+       r.workers, r.workers * queued_per_worker);
+  line("waits; with a process for each file, at most {} are there at once.", r.workers * children_per_worker);
   for (const way w : all_ways) {
-    const cost& c = r.medians[static_cast<std::size_t>(w)];
-    if (c.no_thread != 0) {
-      line("{}: the system refused a thread {} times; these tasks waited until others had ended.", name_of(w),
-           count(c.no_thread));
+    const cost& c = cost_of(r, w);
+    if (c.refused != 0) {
+      line("{}: the system refused a {} {} times; these tasks waited until others had ended.", name_of(w),
+           of_processes(w) ? "process" : "thread", count(c.refused));
     }
     if (c.no_resources != 0) {
-      line("{}: {} tasks ran a second time because the system was out of descriptors or memory.", name_of(w),
-           count(c.no_resources));
+      line("{}: {} tasks ran a second time because the system was out of descriptors or memory, or a process died.",
+           name_of(w), count(c.no_resources));
     }
   }
+  line("");
+  constexpr auto saved = "{:<20} {:<14} {:>10} {:>10} {:>15} {:>15}";
+  line(saved, "What reuse saves", "", "wall time", "CPU time", "wall time", "CPU time");
+  line(saved, "against", "by", "%", "%", "us per file", "us per file");
   for (const way w : all_ways) {
-    const cost& c = r.medians[static_cast<std::size_t>(w)];
-    if (w == way::pool || c.wall <= 0 || c.cpu <= 0) continue;
-    line("Reused threads against {}: wall time {:+.0f} %, CPU time {:+.0f} %.", name_of(w),
-         100 * (pool.wall / c.wall - 1), 100 * (pool.cpu / c.cpu - 1));
+    if (w == pool_for(w)) continue;
+    const saving s = saving_against(r, w);
+    line(saved, name_of(w), name_of(pool_for(w)), fmt::format("{:.0f}", s.wall_percent),
+         fmt::format("{:.0f}", s.cpu_percent), fmt::format("{:.1f}", s.wall_us), fmt::format("{:.1f}", s.cpu_us));
   }
+  line("");
   const auto& v = r.verdict;
-  if (v.disagreeing.empty())
-    line("The three ways agree on the checksum and the word count of {} files.", v.names.size());
+  if (v.disagreeing.empty()) line("The six ways agree on the checksum and the word count of {} files.", v.names.size());
   return out;
 }
 
@@ -110,20 +129,32 @@ std::string to_json(const report& r) {
   j["workers"] = r.workers;
   j["usable_cpus"] = r.usable_cpus;
   j["rounds"] = r.rounds;
+  j["processes_at_once"] = r.workers * children_per_worker;
   j["ways"] = ordered_json::array();
-  const cost& pool = pool_of(r);
+  j["savings"] = ordered_json::array();
   for (const way w : all_ways) {
-    const cost& c = r.medians[static_cast<std::size_t>(w)];
+    const cost& c = cost_of(r, w);
+    const cost& pool = cost_of(r, pool_for(w));
+    const std::string kind = of_processes(w) ? "processes" : "threads";
     j["ways"].push_back({{"name", name_of(w)},
                          {"wall_ms", c.wall},
                          {"cpu_ms", c.cpu},
-                         {"threads_created", count(c.threads)},
+                         {kind + "_created", count(c.created)},
                          {"task_p50_ms", c.p50},
                          {"task_p99_ms", c.p99},
-                         {"threads_refused", count(c.no_thread)},
+                         {kind + "_refused", count(c.refused)},
                          {"tasks_repeated", count(c.no_resources)},
+                         {"pool", name_of(pool_for(w))},
                          {"wall_times_pool", times_of_pool(c.wall, pool.wall)},
                          {"cpu_times_pool", times_of_pool(c.cpu, pool.cpu)}});
+    if (w == pool_for(w)) continue;
+    const saving s = saving_against(r, w);
+    j["savings"].push_back({{"against", name_of(w)},
+                            {"by", name_of(pool_for(w))},
+                            {"wall_percent", s.wall_percent},
+                            {"cpu_percent", s.cpu_percent},
+                            {"wall_us_per_file", s.wall_us},
+                            {"cpu_us_per_file", s.cpu_us}});
   }
   const auto& v = r.verdict;
   j["agree"] = v.disagreeing.empty();

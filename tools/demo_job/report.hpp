@@ -15,7 +15,7 @@ struct report {
   std::size_t files = 0;
   std::size_t skipped = 0;
   unsigned rounds = 0;
-  unsigned workers = 0;  ///< of the pool
+  unsigned workers = 0;  ///< of each pool
   unsigned usable_cpus = 0;
   std::array<cost, all_ways.size()> medians;  ///< in the order of all_ways
   std::vector<problem> folders_unread;

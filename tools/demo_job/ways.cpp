@@ -3,57 +3,38 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cmath>
 #include <future>
+#include <remuda/process_pool.hpp>
 #include <remuda/remuda.hpp>
 #include <system_error>
 #include <thread>
 #include <utility>
 
+#include "tools/demo_job/one_process_each.hpp"
+#include "tools/demo_job/task.hpp"
+
 namespace demo {
 namespace {
 
-using clock = std::chrono::steady_clock;
-
 double milliseconds(clock::duration d) { return std::chrono::duration<double, std::milli>(d).count(); }
 
+/// Of this process and of the children that it has waited for, with theirs.
 double cpu_milliseconds() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  const auto in_ms = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) * 1e3 + static_cast<double>(t.tv_usec) / 1e3;
-  };
-  return in_ms(usage.ru_utime) + in_ms(usage.ru_stime);
+  double sum = 0;
+  for (const auto whose : {RUSAGE_SELF, RUSAGE_CHILDREN}) {
+    rusage usage{};
+    ::getrusage(whose, &usage);
+    for (const timeval& t : {usage.ru_utime, usage.ru_stime})
+      sum += static_cast<double>(t.tv_sec) * 1e3 + static_cast<double>(t.tv_usec) / 1e3;
+  }
+  return sum;
 }
 
-std::atomic<std::size_t> threads_seen{0};
-
-/// Counts the calling thread unless it has been counted before. All ways are counted by this, none by what it should
-/// be.
-void count_this_thread() {
-  struct mark {
-    mark() { threads_seen.fetch_add(1, std::memory_order_relaxed); }
-  };
-  thread_local const mark once;
-}
-
-struct outcome {
-  digest result;
-  clock::time_point finished;
-};
-
-/// The task, the same for all ways.
-outcome task(const std::string& path) {
-  count_this_thread();
-  outcome o{digest_file(path), {}};
-  o.finished = clock::now();
-  return o;
-}
-
-// A way is: start(index, path), and finish(index), which waits for the outcome.
+// A way is: start(index, path), and finish(index), which waits for the outcome; one of processes tells with processes()
+// how many it has started. at_most(), where there is one: tasks that may be started and not finished.
 
 class one_thread_each {
  public:
@@ -67,7 +48,7 @@ class one_thread_each {
   one_thread_each& operator=(const one_thread_each&) = delete;
 
   void start(std::size_t i, const std::string& path) {
-    threads_[i] = std::thread([&path, &out = outcomes_[i]] { out = task(path); });
+    threads_[i] = std::thread([&path, &out = outcomes_[i]] { out = run_task(path); });
   }
   outcome finish(std::size_t i) {
     threads_[i].join();
@@ -83,7 +64,7 @@ class one_async_each {
  public:
   one_async_each(std::size_t tasks, unsigned) : futures_(tasks) {}
   void start(std::size_t i, const std::string& path) {
-    futures_[i] = std::async(std::launch::async, task, std::cref(path));
+    futures_[i] = std::async(std::launch::async, run_task, std::cref(path));
   }
   outcome finish(std::size_t i) { return futures_[i].get(); }
 
@@ -94,7 +75,7 @@ class one_async_each {
 class pooled {
  public:
   pooled(std::size_t tasks, unsigned workers) : pool_(options(workers)), futures_(tasks) {}
-  void start(std::size_t i, const std::string& path) { futures_[i] = pool_.submit(task, std::cref(path)); }
+  void start(std::size_t i, const std::string& path) { futures_[i] = pool_.submit(run_task, std::cref(path)); }
   outcome finish(std::size_t i) { return futures_[i].take(); }
 
  private:
@@ -111,8 +92,47 @@ class pooled {
   std::vector<remuda::future<outcome>> futures_;
 };
 
-/// Errors that only say that too many tasks were under way at once.
-bool is_shortage(int error) { return error == EMFILE || error == ENFILE || error == ENOMEM; }
+class process_pooled {
+ public:
+  process_pooled(std::size_t tasks, unsigned workers) : pool_(options(workers)), futures_(tasks) {}
+  void start(std::size_t i, const std::string& path) { futures_[i] = pool_.submit(run_task, path); }
+  outcome finish(std::size_t i) {
+    try {
+      return futures_[i].take();
+    } catch (const remuda::worker_died&) {
+      outcome o;
+      o.result.error = process_died;
+      return o;
+    }
+  }
+  std::size_t processes() const {
+    std::size_t n = 1;  // the zygote, of which the workers are forked
+    for (const auto& w : pool_.stats().workers) n += 1 + w.replaced;
+    return n;
+  }
+
+ private:
+  static remuda::process_pool_options options(unsigned workers) {
+    remuda::process_pool_options o;
+    o.workers = workers;
+    o.max_pending = std::size_t{workers} * queued_per_worker;
+    o.full = remuda::when_full::block;
+    o.max_payload = std::size_t{1} << 20;  // a path and a digest are small
+    return o;
+  }
+
+  remuda::process_pool pool_;
+  std::vector<remuda::future<outcome>> futures_;
+};
+
+/// Errors that only say that too many tasks were under way at once, or that a task's process did not live to its end.
+bool is_shortage(int error) { return error == EMFILE || error == ENFILE || error == ENOMEM || error == process_died; }
+
+/// The system may give what it refused when there is less under way.
+bool is_refusal(const std::error_code& error) {
+  return error == std::errc::resource_unavailable_try_again || error == std::errc::not_enough_memory ||
+         error == std::errc::too_many_files_open || error == std::errc::too_many_files_open_in_system;
+}
 
 double quantile(std::vector<double>& values, double q) {
   if (values.empty()) return 0;
@@ -129,7 +149,7 @@ round run_as(const std::vector<std::string>& paths, unsigned workers, progress& 
   std::vector<outcome> outcomes(n);
   std::vector<clock::time_point> submitted(n);
   count_this_thread();  // it runs tasks only in need, and is not created for them
-  const std::size_t seen_before = threads_seen.load();
+  const std::size_t seen_before = threads_counted();
   const double cpu_before = cpu_milliseconds();
   const auto begin = clock::now();
   {
@@ -146,17 +166,20 @@ round run_as(const std::vector<std::string>& paths, unsigned workers, progress& 
         way.start(i, paths[i]);
         return true;
       } catch (const std::system_error& e) {
-        if (e.code() != std::errc::resource_unavailable_try_again) throw;
+        if (!is_refusal(e.code())) throw;
         return false;
       }
     };
     for (std::size_t i = 0; i < n; ++i) {
       submitted[i] = clock::now();
+      if constexpr (requires { way.at_most(); }) {
+        if (i >= way.at_most()) collect_until(i + 1 - way.at_most());
+      }
       if (!try_start(i)) {
-        ++r.paid.no_thread;
+        ++r.paid.refused;
         collect_until(i);
         if (!try_start(i)) {
-          outcomes[i] = task(paths[i]);
+          outcomes[i] = run_task(paths[i]);
           collected = i + 1;
           bar.step();
         }
@@ -164,16 +187,18 @@ round run_as(const std::vector<std::string>& paths, unsigned workers, progress& 
       bar.step();
     }
     collect_until(n);
+    if constexpr (requires { way.processes(); }) r.paid.created = static_cast<double>(way.processes());
     for (std::size_t i = 0; i < n; ++i) {
       if (is_shortage(outcomes[i].result.error)) {
         ++r.paid.no_resources;
-        outcomes[i] = task(paths[i]);
+        outcomes[i] = run_task(paths[i]);
       }
     }
   }
   r.paid.wall = milliseconds(clock::now() - begin);
   r.paid.cpu = cpu_milliseconds() - cpu_before;
-  r.paid.threads = static_cast<double>(threads_seen.load() - seen_before);
+  if constexpr (!requires(const Way& w) { w.processes(); })
+    r.paid.created = static_cast<double>(threads_counted() - seen_before);
 
   std::vector<double> delays;
   delays.reserve(n);
@@ -195,8 +220,14 @@ round run(way w, const std::vector<std::string>& paths, unsigned workers, progre
       return run_as<one_thread_each>(paths, workers, bar);
     case way::one_async_each:
       return run_as<one_async_each>(paths, workers, bar);
-    default:
+    case way::pool:
       return run_as<pooled>(paths, workers, bar);
+    case way::one_fork_each:
+      return run_as<one_fork_each>(paths, workers, bar);
+    case way::one_spawn_each:
+      return run_as<one_spawn_each>(paths, workers, bar);
+    default:
+      return run_as<process_pooled>(paths, workers, bar);
   }
 }
 
