@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -54,7 +55,7 @@ constexpr const char* footer = R"(Exit status:
   4  nothing to do: no files under DIR
   5  the output could not be written
   6  a pool cannot start: the system did not give what it needs (threads, processes, memory)
-  7  a pool cannot start: too few descriptors (ulimit -n); the pool of processes takes about 7 a worker and 20 more
+  7  a pool cannot start: too few descriptors; the pool of processes wants 5 for each worker and 16 more (ulimit -n)
 Of several, the first in the order 5, 1, 3. In messages, bytes of a path that are not printable UTF-8 are escaped; in
 JSON, those that are not UTF-8 are replaced by U+FFFD.)";
 
@@ -93,6 +94,21 @@ void allow_many_descriptors() {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/// What a pool of so many processes may have open here while it starts, beside what is open anyway.
+constexpr int descriptors_for(unsigned workers) { return static_cast<int>(5 * workers + 16); }
+
+/// Whether so many more descriptors can be had. Told before the work begins, not after the five ways that need fewer.
+bool can_open(int descriptors) {
+  std::vector<int> opened;
+  while (std::ssize(opened) < descriptors) {
+    const int fd = ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) break;
+    opened.push_back(fd);
+  }
+  for (const int fd : opened) ::close(fd);
+  return std::ssize(opened) == descriptors;
 }
 
 double median(std::vector<double> values) {
@@ -157,6 +173,13 @@ exit_status run(const settings& s) {
   demo::file_list list = demo::find_files(s.folder, s.only_headers, [&bar](std::size_t) { bar.step(); });
 
   demo::report r;
+  const unsigned workers = s.workers.value_or(remuda::detect_topology().usable());
+  if (!list.paths.empty() && !can_open(descriptors_for(workers))) {
+    bar.clear();
+    say(fmt::format("{} worker processes need {} descriptors: raise the limit (ulimit -n), or ask for fewer --workers",
+                    workers, descriptors_for(workers)));
+    return exit_status::no_descriptors;
+  }
   if (!list.paths.empty()) r = measure(s, list.paths, bar);
   bar.clear();
   r.skipped = list.skipped;

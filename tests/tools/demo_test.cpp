@@ -6,57 +6,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstddef>
 #include <map>
-#include <nlohmann/json.hpp>
 
-#include "run_program.hpp"
-#include "tests/support/sanitizer.hpp"
+#include "run_demo.hpp"
 
 namespace {
 
-namespace fs = std::filesystem;
-using nlohmann::json;
-using tools_test::finished;
-using tools_test::run_program;
-using tools_test::temporary_folder;
-
-std::string demo_path() {
-#ifdef REMUDA_DEMO
-  return REMUDA_DEMO;
-#else
-  const char* path = std::getenv("REMUDA_DEMO");
-  return path != nullptr ? path : "";
-#endif
-}
-
-// The exit statuses as --help documents them.
-constexpr int good = 0;
-constexpr int usage = 2;
-constexpr int incomplete = 3;
-constexpr int nothing_to_do = 4;
-constexpr int no_output = 5;
-constexpr int no_resources = 6;
-
-finished demo(std::vector<std::string> arguments, const std::function<void()>& prepare = {}) {
-  arguments.insert(arguments.begin(), demo_path());
-  return run_program(arguments, prepare);
-}
-
-/// One round is enough where times do not matter.
-finished demo_json(const fs::path& folder, std::vector<std::string> more = {},
-                   const std::function<void()>& prepare = {}) {
-  more.insert(more.end(), {"--json", "-", "--repeat", "1", "--", folder.native()});
-  return demo(more, prepare);
-}
-
-json way_named(const json& report, const std::string& name) {
-  for (const auto& way : report.at("ways")) {
-    if (way.at("name") == name) return way;
-  }
-  ADD_FAILURE() << "no way named " << name;
-  return {};
-}
+using namespace tools_test;
 
 /// file name -> result
 std::map<std::string, json> results_of(const json& report) {
@@ -65,15 +21,7 @@ std::map<std::string, json> results_of(const json& report) {
   return results;
 }
 
-std::ptrdiff_t lines_of(const std::string& text) { return std::count(text.begin(), text.end(), '\n'); }
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-void write_many(const temporary_folder& folder, int files) {
-  for (int i = 0; i < files; ++i) folder.write(std::to_string(i), "file number " + std::to_string(i) + "\n");
-}
-
-TEST(demo, the_three_ways_agree_and_are_right) {
+TEST(demo, the_six_ways_agree_and_are_right) {
   const temporary_folder folder;
   folder.write("check", "123456789");  // the published check value of CRC-32
   folder.write("empty", "");
@@ -97,9 +45,9 @@ TEST(demo, the_three_ways_agree_and_are_right) {
   EXPECT_EQ(results["long"].at("bytes"), 200'001);
 }
 
-TEST(demo, the_pool_creates_as_many_threads_as_workers_the_others_one_for_each_file) {
+TEST(demo, the_pools_create_as_many_as_workers_the_others_one_for_each_file) {
   const temporary_folder folder;
-  const int files = 40;
+  const int files = 20;
   write_many(folder, files);
   for (const int workers : {1, 3}) {
     const finished f = demo_json(folder.path(), {"--workers", std::to_string(workers)});
@@ -108,7 +56,11 @@ TEST(demo, the_pool_creates_as_many_threads_as_workers_the_others_one_for_each_f
     EXPECT_EQ(way_named(report, "std::thread").at("threads_created"), files);
     EXPECT_EQ(way_named(report, "std::async").at("threads_created"), files);
     EXPECT_EQ(way_named(report, "remuda pool").at("threads_created"), workers);
+    EXPECT_EQ(way_named(report, "fork per file").at("processes_created"), files);
+    EXPECT_EQ(way_named(report, "posix_spawn per file").at("processes_created"), files);
+    EXPECT_EQ(way_named(report, "process_pool").at("processes_created"), workers + 1);  // the zygote
     EXPECT_EQ(report.at("workers"), workers);
+    EXPECT_EQ(report.at("processes_at_once"), workers * 5);
   }
 }
 
@@ -126,8 +78,9 @@ TEST(demo, json_has_everything_that_a_script_needs) {
   EXPECT_EQ(report.at("workers"), report.at("usable_cpus"));
   EXPECT_EQ(report.at("skipped"), 0);
   for (const char* none : {"unread", "changed", "disagreeing"}) EXPECT_EQ(report.at(none), json::array()) << none;
-  ASSERT_EQ(report.at("ways").size(), 3U);
-  const double pool_wall = way_named(report, "remuda pool").at("wall_ms");
+  ASSERT_EQ(report.at("ways").size(), 6U);
+  std::map<std::string, json> by_name;
+  for (const auto& way : report.at("ways")) by_name[way.at("name")] = way;
   for (const auto& way : report.at("ways")) {
     SCOPED_TRACE(way.dump());
     EXPECT_GT(way.at("wall_ms"), 0);
@@ -135,21 +88,51 @@ TEST(demo, json_has_everything_that_a_script_needs) {
     EXPECT_GE(way.at("task_p50_ms"), 0);
     EXPECT_GE(way.at("task_p99_ms"), way.at("task_p50_ms"));
     EXPECT_LE(way.at("task_p99_ms"), way.at("wall_ms"));
-    EXPECT_EQ(way.at("threads_refused"), 0);
+    const bool processes = way.at("pool") == "process_pool";
+    EXPECT_EQ(way.at(processes ? "processes_refused" : "threads_refused"), 0);
     EXPECT_EQ(way.at("tasks_repeated"), 0);
+    const double pool_wall = by_name.at(way.at("pool")).at("wall_ms");
     EXPECT_DOUBLE_EQ(way.at("wall_times_pool"), way.at("wall_ms").get<double>() / pool_wall);
     EXPECT_GE(way.at("cpu_times_pool"), 0);
   }
 }
 
+TEST(demo, what_reuse_saves_follows_from_the_costs) {
+  const temporary_folder folder;
+  const int files = 10;
+  write_many(folder, files);
+  const finished f = demo_json(folder.path());
+  ASSERT_EQ(f.status, good) << f.err;
+  const json report = json::parse(f.out);
+  std::map<std::string, std::string> pools;
+  for (const auto& s : report.at("savings")) {
+    SCOPED_TRACE(s.dump());
+    pools[s.at("against")] = s.at("by");
+    const json each = way_named(report, s.at("against"));
+    const json pool = way_named(report, s.at("by"));
+    for (const std::string what : {"wall", "cpu"}) {
+      const double paid = each.at(what + "_ms");
+      const double saved = paid - pool.at(what + "_ms").get<double>();
+      EXPECT_NEAR(s.at(what + "_us_per_file"), 1000 * saved / files, 1e-6);
+      EXPECT_NEAR(s.at(what + "_percent"), paid > 0 ? 100 * saved / paid : 0, 1e-6);
+    }
+  }
+  const std::map<std::string, std::string> expected = {{"std::thread", "remuda pool"},
+                                                       {"std::async", "remuda pool"},
+                                                       {"fork per file", "process_pool"},
+                                                       {"posix_spawn per file", "process_pool"}};
+  EXPECT_EQ(pools, expected);
+}
+
 TEST(demo, prints_a_table_and_leaves_stderr_alone_when_it_is_no_terminal) {
   const temporary_folder folder;
   write_many(folder, 10);
-  const finished f = demo({folder.path().native()});
+  const finished f = demo({folder.path().native(), "--workers", "2"});
   EXPECT_EQ(f.status, good);
   EXPECT_EQ(f.err, "");
-  for (const char* part : {"10 files", "std::thread", "std::async", "remuda pool", "wall time", "CPU time", "created",
-                           "p50", "p99", "agree"}) {
+  for (const char* part : {"10 files", "std::thread", "std::async", "remuda pool", "fork per file",
+                           "posix_spawn per file", "process_pool", "wall time", "CPU time", "created", "p50", "p99",
+                           "What reuse saves", "per file", "at most 10 are there at once", "agree"}) {
     EXPECT_TRUE(contains(f.out, part)) << part << " is missing in\n" << f.out;
   }
   EXPECT_FALSE(contains(f.out, "\033"));
@@ -327,51 +310,5 @@ TEST(demo, json_that_cannot_be_written_is_told_and_the_table_is_not_lost) {
     EXPECT_TRUE(contains(f.out, "remuda pool"));
   }
 }
-
-TEST(demo, few_descriptors_lose_no_result) {
-  const temporary_folder folder;
-  const int files = 200;
-  write_many(folder, files);
-  const finished f = demo_json(folder.path(), {"--workers", "4"}, [] {
-    ::close_range(STDERR_FILENO + 1, ~0U, 0);  // what a caller of this test left open would count
-    const rlimit few{8, 8};
-    ::setrlimit(RLIMIT_NOFILE, &few);
-  });
-  EXPECT_EQ(f.status, good) << f.err;
-  EXPECT_EQ(json::parse(f.out).at("results").size(), static_cast<std::size_t>(files));
-}
-
-// Sanitizers reserve terabytes of addresses, so that such a limit means nothing to them.
-#ifndef REMUDA_TEST_SANITIZER_HEAP
-/// Room for about a hundred stacks; a std::thread keeps its own until it is joined.
-void allow_few_threads() {
-  const rlimit addresses{rlim_t{1} << 30, rlim_t{1} << 30};
-  const rlimit stack{rlim_t{8} << 20, rlim_t{8} << 20};
-  ::setrlimit(RLIMIT_AS, &addresses);
-  ::setrlimit(RLIMIT_STACK, &stack);
-}
-
-TEST(demo, threads_that_the_system_refuses_are_told_and_lose_no_result) {
-  const temporary_folder folder;
-  const int files = 300;
-  write_many(folder, files);
-  const finished f = demo_json(folder.path(), {"--workers", "2"}, allow_few_threads);
-  ASSERT_EQ(f.status, good) << f.err;
-  const json report = json::parse(f.out);
-  EXPECT_EQ(report.at("results").size(), static_cast<std::size_t>(files));
-  EXPECT_GT(way_named(report, "std::thread").at("threads_refused"), 0);
-  EXPECT_EQ(way_named(report, "std::thread").at("threads_created"), files);
-  EXPECT_EQ(way_named(report, "remuda pool").at("threads_refused"), 0);
-  EXPECT_EQ(way_named(report, "remuda pool").at("threads_created"), 2);
-}
-
-TEST(demo, a_pool_that_cannot_be_started_is_told) {
-  const temporary_folder folder;
-  write_many(folder, 3);
-  const finished f = demo_json(folder.path(), {"--workers", "1000"}, allow_few_threads);
-  EXPECT_EQ(f.status, no_resources);
-  EXPECT_EQ(lines_of(f.err), 1) << f.err;
-}
-#endif
 
 }  // namespace
