@@ -63,6 +63,23 @@ void process_core::spawn(lane& l) {
   two_ends out = make_pipe();
   two_ends err = make_pipe();
 
+  new_ring(l, std::move(file));
+  l.bell = std::move(bell);
+  l.out = std::move(out.read);
+  l.err = std::move(err.read);
+  const auto line = [&l](output_stream stream) {
+    return [&l, stream](std::string_view text) { l.lines.emplace_back(stream, text); };
+  };
+  l.out_lines.emplace(line(output_stream::out));
+  l.err_lines.emplace(line(output_stream::error));
+  // The worker has the same open file and so may clear O_NONBLOCK. With edges nothing has to be read here.
+  watch(events_.get(), l.bell.get(), tag_of(l.index, watched::bell), EPOLLIN | EPOLLET);
+  watch(events_.get(), l.out.get(), tag_of(l.index, watched::out));
+  watch(events_.get(), l.err.get(), tag_of(l.index, watched::err));
+  zygote_->spawn(settings_for(l), {l.file.get(), heap_->file(), l.bell.get(), out.write.get(), err.write.get()});
+}
+
+worker_settings process_core::settings_for(const lane& l) const {
   worker_settings settings;
   settings.lane = l.index;
   settings.cpu = options_.pin ? static_cast<int>(placement_.cpu_of(l.index).os_index) : -1;
@@ -79,6 +96,11 @@ void process_core::spawn(lane& l) {
   settings.result_bytes = options_.max_payload;
   settings.heap_bytes = heap_->bytes();
   settings.spin_ns = spin_of(options_.policy).count();
+  return settings;
+}
+
+/// The lane starts over with this memory and the first call in it. Throws std::system_error.
+void process_core::new_ring(lane& l, os::unique_fd file) {
   {
     const std::lock_guard lock(l.sending);
     l.memory.map(file.get());
@@ -96,19 +118,6 @@ void process_core::spawn(lane& l) {
     first_call(l);
   }
   l.file = std::move(file);
-  l.bell = std::move(bell);
-  l.out = std::move(out.read);
-  l.err = std::move(err.read);
-  const auto line = [&l](output_stream stream) {
-    return [&l, stream](std::string_view text) { l.lines.emplace_back(stream, text); };
-  };
-  l.out_lines.emplace(line(output_stream::out));
-  l.err_lines.emplace(line(output_stream::error));
-  // The worker has the same open file and so may clear O_NONBLOCK. With edges nothing has to be read here.
-  watch(events_.get(), l.bell.get(), tag_of(l.index, watched::bell), EPOLLIN | EPOLLET);
-  watch(events_.get(), l.out.get(), tag_of(l.index, watched::out));
-  watch(events_.get(), l.err.get(), tag_of(l.index, watched::err));
-  zygote_->spawn(settings, {l.file.get(), heap_->file(), l.bell.get(), out.write.get(), err.write.get()});
 }
 
 /// REQUIRES: `sending` is held, the ring is fresh.
@@ -166,6 +175,12 @@ void process_core::hold_buffers(lane& l, state* task) { l.held = std::move(task-
 void process_core::worker_gone(lane& l, int status) {
   const guest_visit visit(*this);
   const callbacks_at_end later;  // when the lane is in order again, for they may wait for what it does next
+  clear_away(l, status);
+  replace(l);
+}
+
+/// Deals with all that the lane's process has left behind.
+void process_core::clear_away(lane& l, int status) {
   read_output(l, true);
   receive(l, nullptr);  // what it has answered counts
   // Nobody else receives from here on. Who does so now may have results in hand, but leaves none behind: it looks
@@ -233,15 +248,18 @@ void process_core::worker_gone(lane& l, int status) {
     }
   }
   put_lines(l);
-  if (!ending_workers_ && !broken_.load(std_sync::relaxed)) {
-    try {
-      spawn(l);
-    } catch (const std::system_error& e) {
-      if (zygote_ == nullptr || e.code().value() == EPIPE) return;  // the zygote is gone too: its event follows
-      break_pool(std::string("a worker cannot be replaced: ") + e.what(), std::current_exception());
-    } catch (const std::exception& e) {
-      break_pool(std::string("a worker cannot be replaced: ") + e.what(), std::current_exception());
-    }
+}
+
+/// Another process for the lane, unless the pool ends.
+void process_core::replace(lane& l) {
+  if (ending_workers_ || broken_.load(std_sync::relaxed)) return;
+  try {
+    spawn(l);
+  } catch (const std::system_error& e) {
+    if (zygote_ == nullptr || e.code().value() == EPIPE) return;  // the zygote is gone too: its event follows
+    break_pool(std::string("a worker cannot be replaced: ") + e.what(), std::current_exception());
+  } catch (const std::exception& e) {
+    break_pool(std::string("a worker cannot be replaced: ") + e.what(), std::current_exception());
   }
 }
 

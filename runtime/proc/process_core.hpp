@@ -60,6 +60,7 @@ class process_core final : public remote_home {
   void serve(const deadline& until) override;
 
  private:
+  friend struct process_core_harness;  // tests/fuzz/: plays a worker in this process
   using time_point = std::chrono::steady_clock::time_point;
   static constexpr std::uint64_t one_entry = std::uint64_t{1} << 32;
 
@@ -128,12 +129,16 @@ class process_core final : public remote_home {
 
   // deaths.cpp
   void spawn(lane& l);
+  worker_settings settings_for(const lane& l) const;
+  void new_ring(lane& l, os::unique_fd file);
   void first_call(lane& l);
   void open_lane(lane& l);
   void condemn(lane& l);
   static void doom(lane& l);
   static void hold_buffers(lane& l, state* task);
   void worker_gone(lane& l, int status);
+  void clear_away(lane& l, int status);
+  void replace(lane& l);
   void requeue(state* task);
   void forget(lane& l);
   void break_pool(const std::string& why, std::exception_ptr cause = nullptr);
