@@ -48,7 +48,8 @@ void segment::unmap() noexcept {
 bool segment::replace(int protection, int flags, int fd) noexcept {
   // The bare system call: ThreadSanitizer takes mmap() for a write to all of it, and so the looks of other threads for
   // races. They look at words of one mapping or of the other, and are written to expect that.
-  return syscall(SYS_mmap, base_, layout_.total, protection, flags | MAP_FIXED, fd, 0) != -1;
+  // The offset lies on the stack, where of a plain 0 only four of the eight bytes are written.
+  return syscall(SYS_mmap, base_, layout_.total, protection, flags | MAP_FIXED, fd, off_t{0}) != -1;
 }
 
 }  // namespace remuda::detail

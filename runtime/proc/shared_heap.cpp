@@ -39,8 +39,9 @@ std::size_t whole_pages(std::size_t bytes) { return (bytes + page_size() - 1) / 
 
 /// Null where there are no addresses.
 std::byte* map_whole(int file, std::size_t bytes) noexcept {
-  // The bare system call: ThreadSanitizer would touch its shadow of all of it.
-  const auto at = syscall(SYS_mmap, nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file, 0);
+  // The bare system call: ThreadSanitizer would touch its shadow of all of it. The offset lies on the stack, where of a
+  // plain 0 only four of the eight bytes are written.
+  const auto at = syscall(SYS_mmap, nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file, off_t{0});
   if (at == -1) return nullptr;
   auto* const base = reinterpret_cast<std::byte*>(static_cast<std::uintptr_t>(at));
   madvise(base, bytes, MADV_DONTDUMP);  // the dump of a sparse file would fill it

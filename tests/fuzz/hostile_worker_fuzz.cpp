@@ -1,15 +1,10 @@
 // P31: a hostile worker. The input says which tasks are submitted, what their workers write where into the memory that
 // they share with the parent, when they die, and what the parent does in between. Whatever it is, each task ends once,
 // with what its own worker answered to it if it ends with a value, and nothing is left in the end.
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
