@@ -24,7 +24,7 @@ using namespace remuda::test;
 using pool_harness = process_core_harness;
 
 constexpr std::size_t payload = std::size_t{64} << 10;
-constexpr std::size_t most_tasks = 1500;
+constexpr std::size_t most_tasks = 900;
 
 std::size_t reported = 0;
 
@@ -76,6 +76,7 @@ class run {
       require(t->callbacks == 1, "a callback was not called once");
     }
     require(reported <= posted_, "more errors were reported than tasks were posted");
+    require(live_.empty(), "an end was not seen");
     tasks_.clear();
     if (const char* const what = pool_.left_over()) require(false, what);
   }
@@ -86,9 +87,10 @@ class run {
   void parent(F&& f, bool may_cancel = false) {
     note_answers();
     std::forward<F>(f)();
-    for (const auto& t : tasks_) {
-      if (t != nullptr && !t->settled && is_final(t->now())) settle(*t, may_cancel);
+    for (const watched_task* const t : live_) {
+      if (is_final(t->now())) settle(*t, may_cancel);
     }
+    std::erase_if(live_, [](const watched_task* t) { return is_final(t->now()); });
   }
   template <class F>
   void supervisor(F&& f, bool may_cancel = false) {
@@ -102,8 +104,8 @@ class run {
 
   /// What the words say, in terms of the protocol and not of the code that is tested.
   void note_answers() {
-    for (const auto& t : tasks_) {
-      if (t != nullptr && !t->settled && t->part->place.load() == 0) t->answered.reset();
+    for (watched_task* const t : live_) {
+      if (t->part->place.load() == 0) t->answered.reset();
     }
     for (std::size_t i = 0; i < pool_.lanes(); ++i) {
       lane& l = pool_.at(i);
@@ -129,8 +131,7 @@ class run {
     }
   }
 
-  void settle(watched_task& t, bool may_cancel) {
-    t.settled = true;
+  void settle(const watched_task& t, bool may_cancel) {
     require(t.callbacks == 1, "a task has ended, and its callback was not called once");
     switch (t.now()) {
       case status::value:
@@ -193,20 +194,19 @@ class run {
     made->part = &task->part;
     made->honest = std::move(honest);
     made->cancels_next = (how & 56U) == 56;
-    parent([&] {
-      const std::size_t at = tasks_.size();
-      tasks_.emplace_back();
-      try {
-        pool_.core->schedule(task, task->part);
-      } catch (const error&) {  // full or broken
-        return;
-      }
-      made->f.on_done([t = made.get(), at, this](const future<R>&) {
-        ++t->callbacks;
-        if (t->cancels_next && at + 1 < tasks_.size() && tasks_[at + 1] != nullptr) tasks_[at + 1]->cancel(true);
-      });
-      tasks_[at] = std::move(made);
+    const std::size_t at = tasks_.size();
+    tasks_.emplace_back();
+    try {
+      pool_.core->schedule(task, task->part);
+    } catch (const error&) {  // full or broken
+      return;
+    }
+    made->f.on_done([t = made.get(), at, this](const future<R>&) {
+      ++t->callbacks;
+      if (t->cancels_next && at + 1 < tasks_.size() && tasks_[at + 1] != nullptr) tasks_[at + 1]->cancel(true);
     });
+    live_.push_back(made.get());
+    tasks_[at] = std::move(made);
   }
 
   void submit_some() {
@@ -238,14 +238,12 @@ class run {
       case 4: {
         if (tasks_.size() >= most_tasks) return;
         auto* const task = make<void, true>(nothing_back, n);
-        parent([&] {
-          tasks_.emplace_back();
-          try {
-            pool_.core->schedule(task, task->part);
-            ++posted_;
-          } catch (const error&) {
-          }
-        });
+        tasks_.emplace_back();
+        try {
+          pool_.core->schedule(task, task->part);
+          ++posted_;
+        } catch (const error&) {
+        }
         return;
       }
       default:
@@ -300,7 +298,7 @@ class run {
     switch (in_.byte() % 20) {
       case 0:
       case 1:
-        return submit_some();
+        return parent([&] { submit_some(); });
       case 2:
         return scribble(some_lane(), in_);
       case 3:
@@ -378,7 +376,7 @@ class run {
         lane& l = pool_.at(i);
         if (l.phase == lane_phase::ending) replace(l, 9, true);
         for (unsigned k = 0; k < 256 && l.ring.in_flight() != 0; ++k) {
-          answer_honestly(l, 1);
+          answer_honestly(l, 16);  // so many have a place each
           supervisor([&] { pool_.receive(l); }, true);
         }
       }
@@ -395,6 +393,7 @@ class run {
   input in_;
   unsigned in_end_ = 0;
   std::size_t posted_ = 0;
+  std::vector<watched_task*> live_;                   // not ended
   std::vector<std::unique_ptr<watched_task>> tasks_;  // by id; null: posted, or not taken
 };
 

@@ -54,7 +54,6 @@ struct watched_task {
   bytes honest;  ///< an answer
   std::optional<answer> answered;
   unsigned callbacks = 0;
-  bool settled = false;
   bool cancels_next = false;
 };
 
