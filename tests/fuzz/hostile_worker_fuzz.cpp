@@ -71,9 +71,7 @@ class run {
     while (!in_.empty()) step();
     finish(in_end_);
     for (const auto& t : tasks_) {
-      if (t == nullptr) continue;
-      require(is_final(t->now()), "a task has not ended");
-      require(t->callbacks == 1, "a callback was not called once");
+      if (t != nullptr) require(is_final(t->now()) && t->callbacks == 1, "a task has not ended once");
     }
     require(reported <= posted_, "more errors were reported than tasks were posted");
     require(live_.empty(), "an end was not seen");
@@ -370,7 +368,7 @@ class run {
     supervisor([&] { pool_.look(); }, true);
     // The hostile workers die, and honest ones do what is left.
     for (std::size_t i = 0; i < pool_.lanes(); ++i) replace(pool_.at(i), 9, true);
-    for (unsigned turns = 0; !drained(); ++turns) {
+    for (unsigned turns = 0; !pool_.drained(); ++turns) {
       require(turns < 64, "the pool does not drain with honest workers");
       for (std::size_t i = 0; i < pool_.lanes(); ++i) {
         lane& l = pool_.at(i);
@@ -384,11 +382,6 @@ class run {
     }
     supervisor([&] { pool_.end_workers(); }, true);
   }
-  bool drained() {
-    const pool_harness::as_supervisor here(pool_);
-    return pool_.drained();
-  }
-
   pool_harness& pool_ = the_pool();
   input in_;
   unsigned in_end_ = 0;
