@@ -216,9 +216,14 @@ void process_core::worker_gone(lane& l, int status) {
   if (!by_plan && !ending) {
     died_.fetch_add(1, std_sync::relaxed);
     const auto in_a_row = deaths_in_a_row_.fetch_add(1, std_sync::relaxed) + 1;
+    // Counted by itself: a place that nobody can take is not made good by what the other workers finish meanwhile.
+    l.failed_starts = at_start ? l.failed_starts + 1 : 0;
+    const std::string last = std::string("; the last one ") + (at_start ? "while it started" : "while it ran") + ": " +
+                             worker_died(status, 0).what();
     if (in_a_row >= options_.max_deaths_in_a_row) {
-      break_pool(std::to_string(in_a_row) + " workers died in a row without a finished task; the last one " +
-                 (at_start ? "while it started" : "while it ran") + ": " + worker_died(status, 0).what());
+      break_pool(std::to_string(in_a_row) + " workers died in a row without a finished task" + last);
+    } else if (l.failed_starts >= options_.max_deaths_in_a_row) {
+      break_pool(std::to_string(l.failed_starts) + " replacements of one worker died in a row" + last);
     }
   }
   for (auto at = unstarted.rbegin(); at != unstarted.rend(); ++at) requeue(*at);
