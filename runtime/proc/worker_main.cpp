@@ -89,8 +89,8 @@ class worker {
       fault_point(fault::before_publish);
       calls_.finish();
       fault_point(fault::after_publish);
-      // The first call is the initializer's.
-      const bool last = (settings_.max_tasks != 0 && done_ > settings_.max_tasks) || too_large();
+      // The first call is the initializer's. A worker that ended before it has run a task would never run one.
+      const bool last = done_ > 1 && ((settings_.max_tasks != 0 && done_ > settings_.max_tasks) || too_large());
       if (last) header().retired.store(1, std_sync::relaxed);  // relaxed: looked at when the process is gone
       notify();
       if (last) return ring_supervisor();
@@ -292,7 +292,13 @@ void worker_main(const worker_settings& settings, worker_fds fds) {
     mallopt(M_TRIM_THRESHOLD, keep_below);
     std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
     worker_settings limits = settings;
-    if (limits.address_space != 0) limits.address_space += pages_of(0);  // what is there is not the tasks'
+    if (limits.address_space != 0 || limits.max_resident != 0) {
+      const std::uint64_t there = pages_of(0);
+      if (there == 0) {
+        throw error("the limits on its memory need /proc/self/statm, which cannot be read: mount /proc, or set none");
+      }
+      if (limits.address_space != 0) limits.address_space += there;  // what is there is not the tasks'
+    }
     apply_limits(limits);
     if (settings.harden != 0) harden(settings.harden);
     self->run();
