@@ -128,6 +128,22 @@ void process_core::first_call(lane& l) {
   l.ring.publish();
 }
 
+/// The lane's process is there. False: it cannot be watched, so that nobody could end it but with the zygote.
+bool process_core::begin(lane& l, zygote::event& spawned) {
+  try {
+    const std::lock_guard lock(l.sending);
+    if (l.phase == lane_phase::empty) return true;
+    l.pid = spawned.pid;
+    l.pidfd = std::move(spawned.pidfd);
+    if (!l.pidfd) l.pidfd = os::pidfd_open(spawned.pid);  // there was no descriptor free; perhaps now
+    if (l.doomed) os::send_signal(l.pidfd.get(), SIGKILL);
+    return true;
+  } catch (const std::exception& e) {
+    break_pool(std::string("a worker cannot be watched: ") + e.what());
+    return false;
+  }
+}
+
 /// Any thread: the initializer has run.
 void process_core::open_lane(lane& l) {
   {

@@ -129,6 +129,7 @@ class process_core final : public remote_home {
   // deaths.cpp
   void spawn(lane& l);
   void first_call(lane& l);
+  bool begin(lane& l, zygote::event& spawned);
   void open_lane(lane& l);
   void condemn(lane& l);
   static void doom(lane& l);
