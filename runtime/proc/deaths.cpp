@@ -83,8 +83,8 @@ void process_core::spawn(lane& l) {
     const std::lock_guard lock(l.sending);
     l.memory.map(file.get());
     l.ring.reset(l.memory.slots());
-    l.arguments.emplace(file.get(), l.memory.base(), l.memory.layout().arguments, l.memory.layout().results,
-                        l.memory.layout().capacity + 1);
+    l.arguments.emplace(file.get(), l.memory.base(), l.memory.layout().arguments,
+                        l.memory.layout().arguments + options_.max_payload, l.memory.layout().capacity + 1);
     l.modules_told = 1;
     l.timed = 0;
     l.timed_front.reset();

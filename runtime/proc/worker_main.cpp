@@ -49,7 +49,8 @@ class worker {
         bell_(fds.bell),
         layout_(static_cast<std::uint32_t>(settings.ring_capacity), settings.argument_bytes, settings.result_bytes),
         memory_(layout_),
-        results_(fds.segment, memory_.base(), layout_.results, layout_.total, layout_.capacity + 1),
+        results_(fds.segment, memory_.base(), layout_.results, layout_.results + settings.result_bytes,
+                 layout_.capacity + 1),
         heap_(fds.heap, settings.heap_bytes),
         calls_(memory_.slots(), layout_.capacity),
         budget_(nanoseconds(settings.spin_ns)) {
@@ -58,7 +59,7 @@ class worker {
     constexpr std::size_t warm = std::size_t{64} << 10;
     madvise(memory_.base(), std::min(layout_.arguments + warm, layout_.total), MADV_POPULATE_WRITE);
     madvise(memory_.base() + layout_.results, std::min(warm, layout_.total - layout_.results), MADV_POPULATE_WRITE);
-    results_.commit(std::min(layout_.results + warm, layout_.total));
+    results_.commit(layout_.results + std::min(warm, settings.result_bytes));
   }
 
   void run() {
