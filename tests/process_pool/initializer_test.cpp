@@ -108,7 +108,7 @@ TEST(Promise27Initializer, ItsArgumentsTravel) {
   std::map<std::string, std::vector<int>> given;
   // far more than a slot holds
   for (int i = 0; i < 100; ++i) given["key " + std::to_string(i)] = std::vector<int>(1000, i);
-  const int factor = 3;
+  int factor = 3;
   remuda::process_pool pool{with_initializer(2, remote_call(
                                                     [factor](const std::map<std::string, std::vector<int>>& t) {
                                                       table = t;

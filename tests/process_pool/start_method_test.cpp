@@ -171,7 +171,7 @@ void refuse(refused what, int error) {
 
 TEST_P(BothWays, P29_SharedMemoryThatIsRefusedIsAnError) {
   for (const int error : {ENOSYS, EPERM}) {
-    const child_result r = in_child([this, error]() -> std::string {
+    const child_result r = in_child([error]() -> std::string {
       error_of_pool(GetParam());  // what a first pool opens for good
       refuse(refused::memfds, error);
       const std::string text = error_of_pool(GetParam());
@@ -182,7 +182,7 @@ TEST_P(BothWays, P29_SharedMemoryThatIsRefusedIsAnError) {
 }
 
 TEST_P(BothWays, P29_ProcessesThatAreRefusedAreAnError) {
-  const child_result r = in_child([this]() -> std::string {
+  const child_result r = in_child([]() -> std::string {
     error_of_pool(GetParam());
     refuse(refused::processes, EAGAIN);
     const std::string text = error_of_pool(GetParam());
@@ -195,7 +195,7 @@ TEST_P(BothWays, P29_ProcessesThatAreRefusedAreAnError) {
 
 // The supervisor's thread is not this one, so the limit has to be one of the whole process.
 TEST_P(BothWays, P29_AReplacementThatGetsNoDescriptorsBreaksThePool) {
-  const child_result r = in_child([this]() -> std::string {
+  const child_result r = in_child([]() -> std::string {
     remuda::process_pool pool{with_workers(1, GetParam())};
     if (pool.submit(twice, 4).get() != 8) return "a wrong result";
     // none is free, and what a death gives back is one too few
@@ -218,7 +218,7 @@ TEST_P(BothWays, P29_TheLimitOfDescriptorsAtAnyPointOfTheStart) {
   int worked_at = -1;
   std::set<std::string> texts;
   for (int spare = 0; spare <= more; ++spare) {
-    const child_result r = in_child([this, spare]() -> std::string {
+    const child_result r = in_child([spare]() -> std::string {
       const int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
       close(next);
       // one for looking what is left
@@ -245,7 +245,7 @@ TEST_P(BothWays, P29_TheLimitOfDescriptorsAtAnyPointOfTheStart) {
 }
 
 TEST_P(BothWays, P24_WorksWithoutProc) {
-  const child_result r = in_child([this]() -> std::string {
+  const child_result r = in_child([]() -> std::string {
     if (geteuid() != 0 && unshare(CLONE_NEWUSER) != 0) return "not permitted";
     if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
         mount("none", "/proc", "tmpfs", 0, nullptr) != 0) {
@@ -263,7 +263,7 @@ TEST_P(BothWays, P24_WorksWithoutProc) {
 }
 
 TEST_P(BothWays, P28_LimitsOnMemoryWithoutProcAreAnErrorThatSaysSo) {
-  const child_result r = in_child([this]() -> std::string {
+  const child_result r = in_child([]() -> std::string {
     if (geteuid() != 0 && unshare(CLONE_NEWUSER) != 0) return "not permitted";
     if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
         mount("none", "/proc", "tmpfs", 0, nullptr) != 0) {
