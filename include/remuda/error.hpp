@@ -81,7 +81,7 @@ class remote_error : public error {
 /// The worker process that ran the task is gone. Whatever the task had done until then is done.
 class worker_died : public error {
  public:
-  /// `wait_status` is what waitpid() gave.
+  /// `wait_status` is what waitpid() gave; `task_id` as task_id() gives it.
   worker_died(int wait_status, std::uint64_t task_id);
 
   /// What the process passed to exit(); nothing if a signal killed it.
@@ -90,6 +90,7 @@ class worker_died : public error {
   /// The signal that killed the process; nothing if it ended by itself.
   [[nodiscard]] std::optional<int> signal() const noexcept;
 
+  /// The number of the task among those that were submitted to its pool, from 1 on; 0: it ran none.
   [[nodiscard]] std::uint64_t task_id() const noexcept { return task_id_; }
 
   /// As given to the constructor.

@@ -95,7 +95,8 @@ struct process_pool_options {
   /// Takes rights from the workers that computing needs not: no new privileges, no capabilities, no system calls that
   /// reach into other processes or the system. Ordinary files, memory, threads and sockets go on working.
   bool harden = false;
-  /// So many deaths of workers in a row without a finished task break the pool. At least 1.
+  /// So many deaths of workers in a row without a finished task break the pool; so do as many of one worker's
+  /// replacements in a row while they start. At least 1.
   unsigned max_deaths_in_a_row = 32;
   /// Gets what callbacks and posted tasks throw, on a thread of this process. Default: one line on stderr.
   std::function<void(std::exception_ptr)> on_error = nullptr;

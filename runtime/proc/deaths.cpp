@@ -105,8 +105,8 @@ void process_core::new_ring(lane& l, os::unique_fd file) {
     const std::lock_guard lock(l.sending);
     l.memory.map(file.get());
     l.ring.reset(l.memory.slots());
-    l.arguments.emplace(file.get(), l.memory.base(), l.memory.layout().arguments, l.memory.layout().results,
-                        l.memory.layout().capacity + 1);
+    l.arguments.emplace(file.get(), l.memory.base(), l.memory.layout().arguments,
+                        l.memory.layout().arguments + options_.max_payload, l.memory.layout().capacity + 1);
     l.modules_told = 1;
     l.timed = 0;
     l.timed_front.reset();
@@ -135,6 +135,22 @@ void process_core::first_call(lane& l) {
   slot.started_at = 0;
   busy_[l.index].store(1, std_sync::relaxed);
   l.ring.publish();
+}
+
+/// The lane's process is there. False: it cannot be watched, so that nobody could end it but with the zygote.
+bool process_core::begin(lane& l, zygote::event& spawned) {
+  try {
+    const std::lock_guard lock(l.sending);
+    if (l.phase == lane_phase::empty) return true;
+    l.pid = spawned.pid;
+    l.pidfd = std::move(spawned.pidfd);
+    if (!l.pidfd) l.pidfd = os::pidfd_open(spawned.pid);  // there was no descriptor free; perhaps now
+    if (l.doomed) os::send_signal(l.pidfd.get(), SIGKILL);
+    return true;
+  } catch (const std::exception& e) {
+    break_pool(std::string("a worker cannot be watched: ") + e.what());
+    return false;
+  }
 }
 
 /// Any thread: the initializer has run.
@@ -231,9 +247,14 @@ void process_core::clear_away(lane& l, int status) {
   if (!by_plan && !ending) {
     died_.fetch_add(1, std_sync::relaxed);
     const auto in_a_row = deaths_in_a_row_.fetch_add(1, std_sync::relaxed) + 1;
+    // Counted by itself: a place that nobody can take is not made good by what the other workers finish meanwhile.
+    l.failed_starts = at_start ? l.failed_starts + 1 : 0;
+    const std::string last = std::string("; the last one ") + (at_start ? "while it started" : "while it ran") + ": " +
+                             worker_died(status, 0).what();
     if (in_a_row >= options_.max_deaths_in_a_row) {
-      break_pool(std::to_string(in_a_row) + " workers died in a row without a finished task; the last one " +
-                 (at_start ? "while it started" : "while it ran") + ": " + worker_died(status, 0).what());
+      break_pool(std::to_string(in_a_row) + " workers died in a row without a finished task" + last);
+    } else if (l.failed_starts >= options_.max_deaths_in_a_row) {
+      break_pool(std::to_string(l.failed_starts) + " replacements of one worker died in a row" + last);
     }
   }
   for (auto at = unstarted.rbegin(); at != unstarted.rend(); ++at) requeue(*at);

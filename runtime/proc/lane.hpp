@@ -73,6 +73,7 @@ struct alignas(2 * cache_line) lane {
   std::uint64_t audited_tail = 0;
   std::uint64_t replaced = 0;
   std::uint64_t run_before = 0;  ///< `run` when this process started
+  unsigned failed_starts = 0;    ///< processes in a row that died before the initializer had run
 
   atomic<std::uint64_t> run{0};  ///< results received from all its processes; written by the receiver
 

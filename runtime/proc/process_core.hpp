@@ -132,6 +132,7 @@ class process_core final : public remote_home {
   worker_settings settings_for(const lane& l) const;
   void new_ring(lane& l, os::unique_fd file);
   void first_call(lane& l);
+  bool begin(lane& l, zygote::event& spawned);
   void open_lane(lane& l);
   void condemn(lane& l);
   static void doom(lane& l);

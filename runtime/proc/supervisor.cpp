@@ -202,18 +202,14 @@ void process_core::handle_zygote() {
     if (event->lane >= lanes_.size()) continue;
     lane& l = *lanes_[event->lane];
     switch (event->what) {
-      case zygote::event::spawned: {
-        const std::lock_guard lock(l.sending);
-        if (l.phase == lane_phase::empty) break;
-        l.pid = event->pid;
-        l.pidfd = std::move(event->pidfd);
-        if (!l.pidfd) l.pidfd = os::pidfd_open(event->pid);  // there was no descriptor free; perhaps now
-        if (l.doomed) os::send_signal(l.pidfd.get(), SIGKILL);
-        break;
-      }
+      case zygote::event::spawned:
+        if (begin(l, *event)) break;
+        return zygote_gone();
       case zygote::event::spawn_failed:
         break_pool("the system starts no more worker processes: " + std::generic_category().message(event->status) +
-                   "; look at the limits on processes (ulimit -u, the cgroup's pids.max) and on memory");
+                   (event->status == EMFILE || event->status == ENFILE
+                        ? "; look at the limit on open descriptors (ulimit -n)"
+                        : "; look at the limits on processes (ulimit -u, the cgroup's pids.max) and on memory"));
         worker_gone(l, 0);
         break;
       default:

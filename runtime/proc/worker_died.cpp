@@ -20,7 +20,8 @@ std::string how(int wait_status) {
 }  // namespace
 
 worker_died::worker_died(int wait_status, std::uint64_t task_id)
-    : error("the worker process " + how(wait_status) + " while it ran task " + std::to_string(task_id)),
+    : error("the worker process " + how(wait_status) +
+            (task_id != 0 ? " while it ran task " + std::to_string(task_id) : std::string())),
       wait_status_(wait_status),
       task_id_(task_id) {}
 

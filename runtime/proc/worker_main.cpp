@@ -49,7 +49,8 @@ class worker {
         bell_(fds.bell),
         layout_(static_cast<std::uint32_t>(settings.ring_capacity), settings.argument_bytes, settings.result_bytes),
         memory_(layout_),
-        results_(fds.segment, memory_.base(), layout_.results, layout_.total, layout_.capacity + 1),
+        results_(fds.segment, memory_.base(), layout_.results, layout_.results + settings.result_bytes,
+                 layout_.capacity + 1),
         heap_(fds.heap, settings.heap_bytes),
         calls_(memory_.slots(), layout_.capacity),
         budget_(nanoseconds(settings.spin_ns)) {
@@ -58,7 +59,7 @@ class worker {
     constexpr std::size_t warm = std::size_t{64} << 10;
     madvise(memory_.base(), std::min(layout_.arguments + warm, layout_.total), MADV_POPULATE_WRITE);
     madvise(memory_.base() + layout_.results, std::min(warm, layout_.total - layout_.results), MADV_POPULATE_WRITE);
-    results_.commit(std::min(layout_.results + warm, layout_.total));
+    results_.commit(layout_.results + std::min(warm, settings.result_bytes));
   }
 
   void run() {
@@ -89,8 +90,8 @@ class worker {
       fault_point(fault::before_publish);
       calls_.finish();
       fault_point(fault::after_publish);
-      // The first call is the initializer's.
-      const bool last = (settings_.max_tasks != 0 && done_ > settings_.max_tasks) || too_large();
+      // The first call is the initializer's. A worker that ended before it has run a task would never run one.
+      const bool last = done_ > 1 && ((settings_.max_tasks != 0 && done_ > settings_.max_tasks) || too_large());
       if (last) header().retired.store(1, std_sync::relaxed);  // relaxed: looked at when the process is gone
       notify();
       if (last) return ring_supervisor();
@@ -292,7 +293,13 @@ void worker_main(const worker_settings& settings, worker_fds fds) {
     mallopt(M_TRIM_THRESHOLD, keep_below);
     std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
     worker_settings limits = settings;
-    if (limits.address_space != 0) limits.address_space += pages_of(0);  // what is there is not the tasks'
+    if (limits.address_space != 0 || limits.max_resident != 0) {
+      const std::uint64_t there = pages_of(0);
+      if (there == 0) {
+        throw error("the limits on its memory need /proc/self/statm, which cannot be read: mount /proc, or set none");
+      }
+      if (limits.address_space != 0) limits.address_space += there;  // what is there is not the tasks'
+    }
     apply_limits(limits);
     if (settings.harden != 0) harden(settings.harden);
     self->run();

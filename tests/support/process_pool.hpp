@@ -53,6 +53,15 @@ inline pid_t parent_of(pid_t process) {
   return -1;
 }
 
+/// As in ps: 'T' is stopped. '\0' when the process is gone.
+inline char state_of(pid_t process) {
+  std::ifstream lines("/proc/" + std::to_string(process) + "/status");
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("State:")) return line.at(line.find_first_not_of(" \t", 6));
+  }
+  return '\0';
+}
+
 /// Children of all its threads. Those that nobody has waited for yet count.
 inline std::vector<pid_t> children_of(pid_t process) {
   std::vector<pid_t> all;
