@@ -109,8 +109,9 @@ void zygote_loop::prepare() {
   if (parent_pid_ > 0) parent_ = os::pidfd_open(parent_pid_);
   if (getppid() != parent_pid_) end(EXIT_FAILURE);  // it died before we held it, and the pidfd is somebody else's
   // Up to here the kernel killed us with the parent. From here on we see to it ourselves: the kernel's signal means the
-  // parent's *thread* that started us, and that one may end while the pool lives.
-  prctl(PR_SET_PDEATHSIG, 0);
+  // parent's *thread* that started us, and that one may end while the pool lives. But somebody may have stopped us:
+  // this signal makes a stopped process go on, also where it is blocked, and does nothing else.
+  prctl(PR_SET_PDEATHSIG, SIGCONT);
   say({});
 }
 
