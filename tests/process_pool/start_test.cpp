@@ -105,6 +105,50 @@ TEST_P(ProcessPoolStart, P16_WorkersHaveTheAffinityOfTheThreadThatMadeThem) {
   }).join();
 }
 
+int prepared = 0;
+void prepare(int n) { prepared = n; }
+int how_prepared() { return prepared; }
+
+// The zygote keeps a process for the next worker, which becomes one as any other does.
+TEST_P(ProcessPoolStart, P27_AReplacementOutOfTheReserveIsAWorkerLikeAnyOther) {
+  auto options = with_workers(1, GetParam());
+  options.initializer = remuda::remote_call(prepare, 17);
+  options.limits.open_files = 50;
+  options.harden = true;
+  remuda::process_pool pool(options);
+  for (int round = 0; round < 3; ++round) {
+    const pid_t worker = processes_of(pool).at(0);
+    const pid_t zygote = parent_of(worker);
+    pid_t reserve = -1;
+    ASSERT_TRUE(eventually([&] {
+      for (const pid_t p : children_of(zygote)) {
+        if (remuda::test::is_waiting_in_reserve(p)) reserve = p;
+      }
+      return reserve > 0;
+    }));
+    EXPECT_EQ(children_of(zygote).size(), 2U);
+    ASSERT_EQ(::kill(worker, SIGKILL), 0);
+    ASSERT_TRUE(eventually([&] { return pool.stats().died == static_cast<std::uint64_t>(round) + 1; }));
+    EXPECT_EQ(pool.submit([] { return getpid(); }).get(), reserve);
+    EXPECT_EQ(pool.submit(how_prepared).get(), 17);
+    EXPECT_EQ(pool.submit([] {
+                    rlimit limit{};
+                    getrlimit(RLIMIT_NOFILE, &limit);
+                    return static_cast<int>(limit.rlim_cur);
+                  })
+                  .get(),
+              50);
+    EXPECT_EQ(pool.submit([] { return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); }).get(), 1);
+    EXPECT_EQ(pool.submit([] {
+                    int signal = 0;
+                    prctl(PR_GET_PDEATHSIG, &signal);
+                    return signal;
+                  })
+                  .get(),
+              SIGKILL);
+  }
+}
+
 /// The system's error in an exception or in what caused it; 0: there is none.
 int error_code_in(const std::exception& e) {
   if (const auto* const system = dynamic_cast<const std::system_error*>(&e)) return system->code().value();
