@@ -302,7 +302,7 @@ void rehearse_worker() noexcept try {
   worker_fds fds;
   fds.segment = file.get();
   worker(settings, fds).run();
-  modules_known();
+  [[maybe_unused]] const std::uint16_t looked_up = modules_known();  // of the program itself, at the first look
 } catch (const std::exception&) {  // the real one tells of it
 }
 

@@ -81,8 +81,9 @@ class zygote_loop {
   int pause_ms_ = -1;  // till the next attempt to send what no POLLOUT will announce
 };
 
-/// So long after the last event the reserve is made: not while workers start that somebody waits for.
-constexpr int quiet_ms = 10;
+/// So long after the last event the reserve is made: not while workers start that somebody waits for, and not for each
+/// of many deaths in a row.
+constexpr int quiet_ms = 50;
 
 worker_fds fds_of(const spawn_request& request, const std::vector<os::unique_fd>& fds) {
   worker_fds to_worker;
@@ -157,10 +158,10 @@ void zygote_loop::run() {
         {deaths_.get(), POLLIN, 0},
     };
     const bool reserve_due = reserve_wanted_ && reserve_.pid < 0;
-    const int limit = reserve_due ? quiet_ms : pause_ms_;
+    const int limit = reserve_due && pause_ms_ < 0 ? quiet_ms : pause_ms_;
     const int ready = poll(watched, std::size(watched), limit);
     if (ready < 0 && errno != EINTR) os::throw_errno(errno, "cannot wait");
-    if (ready == 0 && reserve_due) make_reserve();
+    if (ready == 0 && reserve_due && pause_ms_ < 0) make_reserve();
     if (watched[1].revents != 0 || (watched[0].revents & (POLLHUP | POLLERR)) != 0) return;
     if (watched[2].revents != 0) reap();
     if (!unsent_.empty()) send_unsent();
