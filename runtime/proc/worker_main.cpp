@@ -303,7 +303,7 @@ void rehearse_worker() noexcept try {
   fds.segment = file.get();
   worker(settings, fds).run();
   [[maybe_unused]] const std::uint16_t looked_up = modules_known();  // of the program itself, at the first look
-} catch (const std::exception&) {  // the real one tells of it
+} catch (const std::exception&) {                                    // the real one tells of it
 }
 
 void worker_main(const worker_settings& settings, worker_fds fds) {
