@@ -4,6 +4,7 @@
 namespace remuda {
 
 /// Both make one process, the zygote, when the pool is constructed; it forks the workers and their replacements.
+/// It keeps one more that sleeps and is the next replacement.
 enum class start_method {
   /// The zygote is this program, started anew and caught before main(). It has one thread and little memory, so that
   /// starting a worker costs the same however large the program is, and no lock that a thread of the program held is

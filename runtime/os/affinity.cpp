@@ -71,15 +71,15 @@ int get_affinity(cpu_mask& mask) noexcept try {
   return ENOMEM;
 }
 
-int set_affinity(const cpu_mask& mask) noexcept {
+int set_affinity(const cpu_mask& mask, pid_t thread) noexcept {
   const std::size_t bytes = mask.words_.size() * sizeof(unsigned long);
-  return sched_setaffinity(0, bytes, as_kernel_set(mask.words_.data())) == 0 ? 0 : errno;
+  return sched_setaffinity(thread, bytes, as_kernel_set(mask.words_.data())) == 0 ? 0 : errno;
 }
 
-int pin_to_cpu(unsigned cpu) noexcept try {
+int pin_to_cpu(unsigned cpu, pid_t thread) noexcept try {
   cpu_mask mask;
   mask.add(cpu);
-  return set_affinity(mask);
+  return set_affinity(mask, thread);
 } catch (const std::bad_alloc&) {
   return ENOMEM;
 }

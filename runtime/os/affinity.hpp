@@ -1,5 +1,8 @@
-// Where a thread may run, and what it is called. All functions act on the calling thread.
+// Where a thread may run, and what it is called. All functions act on the calling thread, those with an
+// argument `thread` on another one if it is not 0.
 #pragma once
+
+#include <sys/types.h>
 
 #include <cstddef>
 #include <string_view>
@@ -25,7 +28,7 @@ class cpu_mask {
 
  private:
   friend int get_affinity(cpu_mask& mask) noexcept;
-  friend int set_affinity(const cpu_mask& mask) noexcept;
+  friend int set_affinity(const cpu_mask& mask, pid_t thread) noexcept;
 
   std::vector<unsigned long> words_;  // laid out as the kernel does: bit b of word w is CPU w * bits-per-word + b
 };
@@ -36,11 +39,11 @@ class cpu_mask {
 /// Where the calling thread may run. On an error `mask` is unchanged.
 int get_affinity(cpu_mask& mask) noexcept;
 
-/// Lets the calling thread run on these CPUs only. EINVAL: none of them is online and within the cpuset.
-int set_affinity(const cpu_mask& mask) noexcept;
+/// Lets the thread run on these CPUs only. EINVAL: none of them is online and within the cpuset.
+int set_affinity(const cpu_mask& mask, pid_t thread = 0) noexcept;
 
-/// Lets the calling thread run on one CPU only.
-int pin_to_cpu(unsigned cpu) noexcept;
+/// Lets the thread run on one CPU only.
+int pin_to_cpu(unsigned cpu, pid_t thread = 0) noexcept;
 
 /// Names the calling thread, for debuggers, top and perf. Linux keeps 15 bytes; a longer name is cut, not refused.
 int set_thread_name(std::string_view name) noexcept;

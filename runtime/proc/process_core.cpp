@@ -74,15 +74,14 @@ void process_core::start() {
   if (!events_) os::throw_errno(errno, "process_pool: cannot watch the workers");
   kicked_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!kicked_) os::throw_errno(errno, "process_pool: cannot make an eventfd");
-  starting_ = size();
-  replace_zygote();
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u64 = tag_of(0, watched::kick);
   if (epoll_ctl(events_.get(), EPOLL_CTL_ADD, kicked_.get(), &event) != 0) {
     os::throw_errno(errno, "process_pool: cannot watch an eventfd");
   }
-  for (const auto& l : lanes_) spawn(*l);
+  starting_ = size();
+  start_workers();
   {
     const std::lock_guard lock(mutex_);
     supervisor_ = std::thread([keep = shared_from_this(), this] { supervise(); });

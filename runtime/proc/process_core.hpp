@@ -1,7 +1,8 @@
 // The inside of a process pool. Its parts, in the order in which a task meets them:
 //   process_core.cpp  start, submit, shutdown      dispatch.cpp    which worker gets a task; taking tasks back
 //   receive.cpp       results out of the rings     supervisor.cpp  the pool's own thread
-//   deaths.cpp        a worker is gone             worker_main.cpp the other side
+//   births.cpp        workers begin                deaths.cpp      a worker is gone
+//   worker_main.cpp   the other side
 #pragma once
 
 #include <chrono>
@@ -127,25 +128,31 @@ class process_core final : public remote_home {
   // audit.cpp
   void audit();
 
-  // deaths.cpp
+  // births.cpp
+  void start_workers();
+  void replace_zygote();
+  void watch_zygote();
+  void not_spawned(int error);
   void spawn(lane& l);
   worker_settings settings_for(const lane& l) const;
   void new_ring(lane& l, os::unique_fd file);
   void first_call(lane& l);
   bool begin(lane& l, zygote::event& spawned);
   void open_lane(lane& l);
+
+  // deaths.cpp
   void condemn(lane& l);
   static void doom(lane& l);
   static void hold_buffers(lane& l, state* task);
   void worker_gone(lane& l, int status);
   void clear_away(lane& l, int status);
   void replace(lane& l);
+  void not_replaced(lane& l, const std::exception& e);
   void requeue(state* task);
   void forget(lane& l);
   void break_pool(const std::string& why, std::exception_ptr cause = nullptr);
   std::exception_ptr broken_error();
   void end_broken();
-  void replace_zygote();
   void zygote_gone();
 
   const process_pool_options options_;

@@ -63,7 +63,7 @@ void process_core::supervise() {
     try {
       turn({}, true);
     } catch (const std::exception& e) {  // no memory, no descriptors
-      break_pool(std::string("the pool's own thread cannot go on: ") + e.what());
+      break_pool(std::string("the pool's own thread cannot go on: ") + e.what(), std::current_exception());
     }
   }
   end_workers();
@@ -206,10 +206,7 @@ void process_core::handle_zygote() {
         if (begin(l, *event)) break;
         return zygote_gone();
       case zygote::event::spawn_failed:
-        break_pool("the system starts no more worker processes: " + std::generic_category().message(event->status) +
-                   (event->status == EMFILE || event->status == ENFILE
-                        ? "; look at the limit on open descriptors (ulimit -n)"
-                        : "; look at the limits on processes (ulimit -u, the cgroup's pids.max) and on memory"));
+        not_spawned(event->status);
         worker_gone(l, 0);
         break;
       default:

@@ -14,6 +14,7 @@
 #include "remuda/detail/remote_exception.hpp"
 #include "remuda/detail/remote_task.hpp"
 #include "runtime/os/futex.hpp"
+#include "runtime/os/memfd.hpp"
 #include "runtime/proc/code_ref.hpp"
 #include "runtime/proc/fault_point.hpp"
 #include "runtime/proc/harden.hpp"
@@ -281,6 +282,30 @@ class worker {
 };
 
 }  // namespace
+
+void rehearse_worker() noexcept try {
+  if (has_fault_points) return;  // those are for workers
+  constexpr std::uint32_t calls = 2;
+  constexpr std::size_t bytes = std::size_t{64} << 10;
+  const segment_layout layout(calls, bytes, bytes);
+  const os::unique_fd file = os::make_memfd("remuda", layout.total);
+  segment memory(layout);
+  memory.map(file.get());
+  // A call that is taken back: a real one would name a function, and with it perhaps a module by a number that is
+  // the parent's to give.
+  call_ring_caller<std_sync, call_slot> ring(memory.slots(), calls);
+  ring.withdraw(ring.publish());
+  memory.header().quit.store(1, std_sync::relaxed);
+  worker_settings settings;
+  settings.ring_capacity = calls;
+  settings.argument_bytes = bytes;
+  settings.result_bytes = bytes;
+  worker_fds fds;
+  fds.segment = file.get();
+  worker(settings, fds).run();
+  [[maybe_unused]] const std::uint16_t looked_up = modules_known();  // of the program itself, at the first look
+} catch (const std::exception&) {                                    // the real one tells of it
+}
 
 void worker_main(const worker_settings& settings, worker_fds fds) {
   try {

@@ -40,7 +40,9 @@ std::string how_it_ended(std::optional<int> status) {
 
 }  // namespace
 
-zygote::zygote(start_method how) : owner_(getpid()) {
+zygote::zygote(start_method how) : zygote(how, without_waiting{}) { await_ready(); }
+
+zygote::zygote(start_method how, without_waiting) : owner_(getpid()) {
   if (how == start_method::zygote && !entry_is_linked()) {
     throw error(
         "remuda: start_method::zygote starts this program anew as the zygote, and nothing in it would keep that "
@@ -55,15 +57,10 @@ zygote::zygote(start_method how) : owner_(getpid()) {
   theirs.reset();  // or its death would not close the socket
   pid_ = started.pid;
   pidfd_ = std::move(started.pidfd);
-  try {
-    await_hello();
-  } catch (...) {
-    end();
-    throw;
-  }
 }
 
-void zygote::await_hello() {
+void zygote::await_ready() {
+  if (ready_) return;
   const auto limit = std::chrono::steady_clock::now() + start_limit;
   for (;;) {
     pollfd answer{socket_.get(), POLLIN, 0};
@@ -80,7 +77,8 @@ void zygote::await_hello() {
   zygote_report hello;
   const os::message received = os::receive_message(socket_.get(), std::as_writable_bytes(std::span(&hello, 1)));
   if (received.what == os::message::state::data && received.bytes == sizeof hello) {
-    if (hello.what == zygote_report::ready) return;
+    ready_ = hello.what == zygote_report::ready;
+    if (ready_) return;
     os::throw_errno(hello.status, "the zygote of a process pool cannot start");
   }
   os::wait_until_ended(pidfd_.get(), patience_at_end);
@@ -119,6 +117,10 @@ void zygote::spawn(const worker_settings& settings, const worker_fds& fds) {
     const int error =
         os::send_message(socket_.get(), std::as_bytes(std::span(&request, 1)), std::span(sent.data(), count));
     if (error == 0) return;
+    if (!ready_) {  // it reads nothing yet, which may take long, or has not come up, which is told here
+      await_ready();
+      continue;
+    }
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(limit - std::chrono::steady_clock::now()).count();
     if ((error != EAGAIN && error != ETOOMANYREFS) || left <= 0) {
       os::throw_errno(error == EAGAIN ? ETIMEDOUT : error, "cannot ask the zygote for a worker");

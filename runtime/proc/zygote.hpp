@@ -33,6 +33,13 @@ class zygote {
   /// std::system_error when the system refused it; nothing of it is left then.
   explicit zygote(start_method how);
 
+  /// The same without the wait. spawn() may be called at once, and what it asks for is there the sooner; receive() only
+  /// after await_ready().
+  struct without_waiting {};
+  zygote(start_method how, without_waiting);
+  /// Waits until it is ready; nothing when it is. Throws as the constructor that waits.
+  void await_ready();
+
   /// Ends it, and it ends what is left of its workers first. Blocks until it is gone, for about a millisecond. In a
   /// fork()ed child of the owner it only closes the child's descriptors.
   ~zygote();
@@ -53,13 +60,13 @@ class zygote {
   std::optional<event> receive();
 
  private:
-  void await_hello();
   void end() noexcept;
 
   os::unique_fd socket_;
   os::unique_fd pidfd_;
   pid_t pid_ = -1;
   pid_t owner_ = -1;  // a forked child of the owner must leave the zygote alone
+  bool ready_ = false;
   bool over_ = false;
 };
 

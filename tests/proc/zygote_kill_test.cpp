@@ -61,6 +61,12 @@ class heir {
   }
 };
 
+bool is_stopped(pid_t process) {
+  std::ifstream in("/proc/" + std::to_string(process) + "/stat");
+  const std::string stat{std::istreambuf_iterator<char>(in), {}};
+  return stat.find(") T") != std::string::npos;
+}
+
 class ZygoteDeaths : public testing::TestWithParam<start_method> {};
 
 INSTANTIATE_TEST_SUITE_P(, ZygoteDeaths, testing::Values(start_method::zygote, start_method::fork),
@@ -156,6 +162,33 @@ TEST_P(ZygoteDeaths, P22_AParentKilledAtAnyMomentLeavesNobody) {
     most = std::max(most, ended);
   }
   EXPECT_EQ(most, 2) << "no parent lived long enough to have a zygote, or one did not reap its workers";
+}
+
+// While it is stopped it cannot see to it, and its workers see only to it.
+TEST_P(ZygoteDeaths, P22_AStoppedZygoteGoesWithItsParent) {
+  const heir here;
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  const pid_t parent = fork();
+  if (parent == 0) {
+    zygote z(GetParam());
+    const pid_t all[2] = {z.pid(), spawned(z, settings_for(act::sleep_for_ever)).pid};
+    [[maybe_unused]] const ssize_t n = write(ends[1], all, sizeof all);
+    for (;;) pause();
+  }
+  pid_t all[2] = {};
+  ASSERT_EQ(read(ends[0], all, sizeof all), static_cast<ssize_t>(sizeof all));
+  const os::unique_fd zygote_end = os::pidfd_open(all[0]);
+  const os::unique_fd worker_end = os::pidfd_open(all[1]);
+  ASSERT_EQ(kill(all[0], SIGSTOP), 0);
+  ASSERT_TRUE(eventually([&] { return is_stopped(all[0]); }));
+  ASSERT_EQ(kill(parent, SIGKILL), 0);
+  EXPECT_TRUE(os::wait_until_ended(zygote_end.get(), generous));
+  EXPECT_TRUE(os::wait_until_ended(worker_end.get(), generous));
+  kill(all[0], SIGKILL);  // where it failed
+  EXPECT_TRUE(heir::none_left());
+  close(ends[0]);
+  close(ends[1]);
 }
 
 // The thread that makes a pool may end long before the pool does.

@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <array>
+#include <set>
 #include <system_error>
 #include <thread>
 
@@ -269,6 +271,83 @@ TEST_P(ZygoteBothWays, P29_AStoppedZygoteDoesNotHoldUpTheEnd) {
     ASSERT_EQ(kill(z.pid(), SIGSTOP), 0);
   }
   EXPECT_TRUE(os::wait_until_ended(worker.get(), generous));
+  EXPECT_FALSE(has_children());
+}
+
+/// The process that a zygote with these workers has in reserve, once it sleeps.
+pid_t reserve_of(pid_t zygote, const std::set<pid_t>& workers) {
+  pid_t found = -1;
+  EXPECT_TRUE(eventually([&] {
+    std::ifstream in("/proc/" + std::to_string(zygote) + "/task/" + std::to_string(zygote) + "/children");
+    for (pid_t child = 0; in >> child;) {
+      if (!workers.contains(child) && is_waiting_in_reserve(child)) found = child;
+    }
+    return found > 0;
+  }));
+  return found;
+}
+
+TEST_P(ZygoteBothWays, P25_TheReserveBecomesTheNextWorker) {
+  zygote z(GetParam());
+  const event first = spawned(z, settings_for(act::sleep_for_ever, 0, 0));
+  const pid_t reserve = reserve_of(z.pid(), {first.pid});
+  ASSERT_EQ(kill(reserve, SIGTERM), 0) << "and SIGUSR1: not meant for a worker";
+  ASSERT_EQ(kill(reserve, SIGUSR1), 0);
+  lane_files files;
+  worker_settings settings = settings_for(act::tell, 0, 7);
+  std::snprintf(settings.name, sizeof settings.name, "worker-7");
+  settings.cpu = 0;
+  z.spawn(settings, files.fds());
+  std::map<std::string, std::string> seen = told(files.printed());
+  EXPECT_EQ(seen["pid"], std::to_string(reserve));
+  EXPECT_EQ(seen["parent"], std::to_string(z.pid()));
+  EXPECT_EQ(seen["group"], std::to_string(z.pid()));
+  EXPECT_EQ(seen["name"], "worker-7");
+  EXPECT_EQ(seen["lane"], "7");
+  EXPECT_EQ(seen["blocked"], "");
+  EXPECT_EQ(seen["dispositions"], "");
+  const auto descriptors_seen =
+      std::count_if(seen.begin(), seen.end(), [](const auto& line) { return line.first.starts_with("fd "); });
+  EXPECT_EQ(descriptors_seen, 6) << "three standard ones, two files, one bell";
+  const event begin = next_event(z);
+  EXPECT_EQ(begin.what, event::spawned);
+  EXPECT_EQ(begin.pid, reserve);
+  EXPECT_TRUE(begin.pidfd);
+  const event end = next_event(z);
+  EXPECT_EQ(end.what, event::died);
+  EXPECT_EQ(end.pid, reserve);
+  EXPECT_EQ(end.lane, 7U);
+  EXPECT_NE(reserve_of(z.pid(), {first.pid}), reserve);
+}
+
+TEST_P(ZygoteBothWays, P25_ADeadReserveIsHarmless) {
+  zygote z(GetParam());
+  const event first = spawned(z, settings_for(act::sleep_for_ever, 0, 0));
+  const pid_t reserve = reserve_of(z.pid(), {first.pid});
+  const os::unique_fd reserve_end = os::pidfd_open(reserve);
+  ASSERT_EQ(kill(reserve, SIGKILL), 0);
+  ASSERT_TRUE(os::wait_until_ended(reserve_end.get(), generous));
+  const event second = spawned(z, settings_for(act::exit_with, 5, 1));
+  EXPECT_NE(second.pid, reserve);
+  const event end = next_event(z);
+  EXPECT_EQ(end.what, event::died);
+  EXPECT_EQ(end.pid, second.pid);
+  EXPECT_EQ(WEXITSTATUS(end.status), 5);
+  EXPECT_TRUE(eventually([&] { return kill(reserve, 0) != 0; })) << "it is not reaped";
+}
+
+TEST_P(ZygoteBothWays, P21_TheReserveGoesWithTheZygote) {
+  os::unique_fd waiting;
+  for (const bool killed : {false, true}) {
+    zygote z(GetParam());
+    const event first = spawned(z, settings_for(act::sleep_for_ever, 0, 0));
+    waiting = os::pidfd_open(reserve_of(z.pid(), {first.pid}));
+    EXPECT_FALSE(os::has_ended(waiting.get()));
+    if (!killed) continue;
+    ASSERT_EQ(kill(z.pid(), SIGKILL), 0);
+    EXPECT_TRUE(os::wait_until_ended(waiting.get(), generous));
+  }
+  EXPECT_TRUE(os::has_ended(waiting.get()));
   EXPECT_FALSE(has_children());
 }
 

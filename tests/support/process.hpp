@@ -78,6 +78,13 @@ inline bool is_asleep(pid_t thread) {
   return end_of_name != std::string::npos && stat.compare(end_of_name, 3, ") S") == 0;
 }
 
+/// True when the process is one that a zygote keeps for the next worker, and has come to its sleep.
+inline bool is_waiting_in_reserve(pid_t process) {
+  std::ifstream in("/proc/" + std::to_string(process) + "/stat");
+  const std::string stat{std::istreambuf_iterator<char>(in), {}};
+  return stat.find("(remuda-reserve) S") != std::string::npos;
+}
+
 /// A line "KEY: NUMBER" of the thread's status file; -1 without it.
 inline long thread_status(pid_t thread, const std::string& key) {
   std::istringstream lines(thread_file(thread, "status"));
