@@ -2,6 +2,8 @@
 #include "runtime/sched/dispatch.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cassert>
 #include <utility>
 
 #include "remuda/error.hpp"
@@ -22,6 +24,9 @@ std::uint64_t place_of(const lane& l, std::uint64_t position) {
 
 /// In at most this time a worker should have got on; else what lies behind its task is given to others.
 constexpr nanoseconds held_up{200'000};
+
+/// So many cost one lock and one look at whether the worker sleeps.
+constexpr std::size_t most_sent_at_once = 32;
 
 void wake_worker(lane& l) {
   segment_header& header = l.memory.header();
@@ -86,53 +91,99 @@ lane* process_core::choose() {
 }
 
 process_core::sent process_core::send(lane& l, state* task, bool fresh) {
-  remote_part& part = *task->ops->remote(task);
-  const bool timed = part.timeout.count() > 0;  // the task may be gone once it is sent
+  if (!fresh) return send_waiting(l, {&task, 1}) != 0 ? sent::yes : sent::no_room;
+  bool kicks = false;
   bool behind = false;
-  bool ours = true;
-  bool room = true;
   bool told = false;
-  std::exception_ptr failure;
+  attempt tried;
   {
     const std::lock_guard lock(l.sending);
-    if (fresh && closed_.load(std_sync::relaxed) && !inside()) return sent::gone;
+    if (closed_.load(std_sync::relaxed) && !inside()) return sent::gone;
     if (l.phase != lane_phase::open || l.ring.full()) return sent::no_room;
     const std::uint64_t head = l.ring.head();
-    try {
-      room = tell_modules(l);
-      if (room && !part.started) {
-        if (fresh) {
-          task->word.set_unshared(status::running);  // nobody but the submitter knows the task
-        } else {
-          ours = task->word.try_start();  // else it was cancelled while it waited
-        }
-        part.started = ours;
-      }
-      if (room && ours) room = write_call(l, task, part);
-    } catch (...) {
-      failure = std::current_exception();
+    remote_part& part = *task->ops->remote(task);
+    kicks = part.timeout.count() > 0;                             // the task may be gone once it is sent
+    if (!part.started) task->word.set_unshared(status::running);  // nobody but the submitter knows the task
+    part.started = true;
+    tried = try_send(l, task, part);
+    behind = l.ring.in_flight() > 1;
+    told = l.ring.head() != head;
+  }
+  if (told) wake_worker(l);
+  if (!tried.room) return sent::no_room;
+  if (tried.failure != nullptr) {
+    const guest_visit visit(*this);
+    give_up(task, tried.failure);
+    return sent::yes;
+  }
+  if (kicks) kick();
+  if (behind) look_for_idle();
+  return sent::yes;
+}
+
+/// Sends tasks that have waited, oldest first, and gives up those that were cancelled meanwhile. How many of them that
+/// was: as many as there was room for.
+std::size_t process_core::send_waiting(lane& l, std::span<state* const> tasks) {
+  assert(tasks.size() <= most_sent_at_once);
+  std::array<attempt, most_sent_at_once> tried;
+  std::array<bool, most_sent_at_once> ours;
+  std::size_t n = 0;
+  bool kicks = false;
+  bool behind = false;
+  bool told = false;
+  {
+    const std::lock_guard lock(l.sending);
+    if (l.phase != lane_phase::open) return 0;
+    const std::uint64_t head = l.ring.head();
+    // First all locked instructions, then all slots: each of the former waits until what was written into the slots
+    // before, whose cache lines the worker has, has arrived.
+    for (std::size_t i = 0; i < tasks.size(); ++i) {
+      remote_part& part = *tasks[i]->ops->remote(tasks[i]);
+      ours[i] = part.started = part.started || tasks[i]->word.try_start();  // else it was cancelled while it waited
+    }
+    for (; n < tasks.size(); ++n) {
+      if (!ours[n]) continue;
+      if (l.ring.full()) break;
+      remote_part& part = *tasks[n]->ops->remote(tasks[n]);
+      kicks = kicks || part.timeout.count() > 0;
+      tried[n] = try_send(l, tasks[n], part);
+      if (!tried[n].room) break;
     }
     behind = l.ring.in_flight() > 1;
     told = l.ring.head() != head;
   }
   if (told) wake_worker(l);
-  if (!room) return sent::no_room;
-  if (!ours || failure != nullptr) {
+  for (std::size_t i = 0; i < n; ++i) {
+    if (ours[i] && tried[i].failure == nullptr) continue;
     const guest_visit visit(*this);
-    give_up(task, failure);
-    return sent::yes;
+    give_up(tasks[i], tried[i].failure);
   }
-  if (timed) kick();
-  // Another worker may have run out of work meanwhile; it looked before this task could be seen.
-  if (behind) {
-    std_sync::full_fence();
-    for (std::uint32_t k = 0; k < size(); ++k) {
-      if (busy_[k].load(std_sync::relaxed) != 0 || !lanes_[k]->open.load(std_sync::relaxed)) continue;
-      if (!unfair_.exchange(true, std_sync::relaxed)) kick();
-      break;
-    }
+  if (kicks) kick();
+  if (behind) look_for_idle();
+  return n;
+}
+
+/// REQUIRES: `sending` is held, the ring is not full, the task is started.
+process_core::attempt process_core::try_send(lane& l, state* task, remote_part& part) {
+  attempt out;
+  try {
+    out.room = tell_modules(l) && write_call(l, task, part);
+  } catch (...) {
+    out.failure = std::current_exception();
   }
-  return sent::yes;
+  return out;
+}
+
+/// After a task was sent behind others. Another worker may have run out of work meanwhile; it looked before this task
+/// could be seen.
+void process_core::look_for_idle() {
+  if (size() == 1) return;
+  std_sync::full_fence();
+  for (std::uint32_t k = 0; k < size(); ++k) {
+    if (busy_[k].load(std_sync::relaxed) != 0 || !lanes_[k]->open.load(std_sync::relaxed)) continue;
+    if (!unfair_.exchange(true, std_sync::relaxed)) kick();
+    break;
+  }
 }
 
 /// REQUIRES: `sending` is held, the ring is not full. False: the argument area has no room now. Throws what encoding
@@ -222,23 +273,34 @@ void process_core::drain_pending() {
     if (pending_count_.load(std_sync::relaxed) == 0) return;
     lane* const l = choose();
     if (l == nullptr) return;
-    const guest_visit visit(*this);  // the task is in nobody's sight for a moment
+    const guest_visit visit(*this);  // the tasks are in nobody's sight for a moment
     const std::uint64_t tail = l->ring.tail();
-    state* task = nullptr;
+    const std::uint64_t in_ring = l->ring.in_flight();
+    std::array<state*, most_sent_at_once> tasks;
+    std::size_t n = 0;
     {
       const std::lock_guard lock(mutex_);
       if (pending_.empty()) return;
-      task = pending_.front();
-      pending_.pop_front();
-      pending_count_.fetch_sub(1, std_sync::relaxed);
+      // Several at once to a worker that is busy, but to none more than its share.
+      const std::size_t share = in_ring == 0 ? 1 : pending_.size() / size();
+      const std::size_t room = l->ring.capacity() - std::min<std::size_t>(in_ring, l->ring.capacity());
+      const std::size_t most = std::clamp<std::size_t>(std::min(share, room), 1, most_sent_at_once);
+      for (; n < most && !pending_.empty(); ++n) {
+        tasks[n] = pending_.front();
+        pending_.pop_front();
+      }
+      pending_count_.fetch_sub(n, std_sync::relaxed);
     }
+    std::size_t dealt_with = 0;
     if (cancel_pending_.load(std_sync::relaxed) || broken_.load(std_sync::relaxed)) {
-      give_up(task, nullptr);
-    } else if (send(*l, task, false) == sent::no_room) {
-      put_pending(task, true, false);
-      std_sync::full_fence();  // who makes room looks for pending tasks after a fence, and found none while we had it
-      if (l->ring.tail() == tail) return;
+      for (; dealt_with < n; ++dealt_with) give_up(tasks[dealt_with], nullptr);
+    } else {
+      dealt_with = send_waiting(*l, {tasks.data(), n});
     }
+    if (dealt_with == n) continue;
+    while (n > dealt_with) put_pending(tasks[--n], true, false);
+    std_sync::full_fence();  // who makes room looks for pending tasks after a fence, and found none while we had them
+    if (l->ring.tail() == tail) return;
   }
 }
 

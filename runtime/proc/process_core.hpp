@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -78,7 +79,14 @@ class process_core final : public remote_home {
   enum class sent { yes, no_room, gone };
   void dispatch(state* task, bool fresh);
   lane* choose();
+  struct attempt {
+    bool room = true;  // false: not sent, to be tried again
+    std::exception_ptr failure;
+  };
   sent send(lane& l, state* task, bool fresh);
+  std::size_t send_waiting(lane& l, std::span<state* const> tasks);
+  attempt try_send(lane& l, state* task, remote_part& part);
+  void look_for_idle();
   bool write_call(lane& l, state* task, remote_part& part);
   bool tell_modules(lane& l);
   bool put_pending(state* task, bool in_front, bool fresh);
@@ -104,13 +112,15 @@ class process_core final : public remote_home {
   void give_up(state* task, std::exception_ptr error);
 
   // supervisor.cpp
+  enum class rest { none, nap, sleep };
   void supervise();
+  bool results_stream();
   void turn(const deadline& until, bool may_sleep);
   bool receive_all();
   bool in_flight() const;
-  void announce_sleep();
-  bool something_to_do();
-  void wait_for_events(const deadline& until, bool may_sleep);
+  void announce_sleep(rest how);
+  bool something_to_do(rest how);
+  void wait_for_events(const deadline& until, rest how);
   void handle_event(std::uint64_t tag);
   void handle_zygote();
   void put_line(output_stream stream, unsigned worker, std::string_view line);
@@ -188,7 +198,9 @@ class process_core final : public remote_home {
   time_point next_time_ = time_point::max();  // when a task's time may be over
   time_point next_audit_{};
   time_point kill_at_ = time_point::max();
+  std::uint64_t seen_received_ = 0;  // results, when it last asked whether they stream
   unsigned turns_ = 0;
+  bool crowded_ = false;  // others want this thread's CPU
   bool unfair_seen_ = false;
   bool cancel_seen_ = false;
   bool broken_seen_ = false;
