@@ -1,6 +1,7 @@
 // The inside of a process pool. Its parts, in the order in which a task meets them:
-//   process_core.cpp  start, submit, shutdown      dispatch.cpp    which worker gets a task; taking tasks back
+//   process_core.cpp  start, submit, shutdown      dispatch.cpp    which worker gets a task
 //   receive.cpp       results out of the rings     supervisor.cpp  the pool's own thread
+//   take_back.cpp     taking tasks back            worker_output.cpp what workers write
 //   deaths.cpp        a worker is gone             worker_main.cpp the other side
 #pragma once
 
@@ -91,14 +92,16 @@ class process_core final : public remote_home {
   bool tell_modules(lane& l);
   bool put_pending(state* task, bool in_front, bool fresh);
   void drain_pending();
+
+  // take_back.cpp
   bool queue_behind_work() const;
   bool share_out();
+  bool spare_those_behind(lane& l, std::uint64_t position, std::vector<state*>& behind);
+  void send_elsewhere(const std::vector<state*>& tasks);
   void cancel_all_pending();
 
   // receive.cpp
   std::size_t receive(lane& l, const state* awaited);
-  bool spare_those_behind(lane& l, std::uint64_t position, std::vector<state*>& behind);
-  void send_elsewhere(const std::vector<state*>& tasks);
   struct received {
     state* task;
     status outcome;
@@ -123,15 +126,17 @@ class process_core final : public remote_home {
   void wait_for_events(const deadline& until, rest how);
   void handle_event(std::uint64_t tag);
   void handle_zygote();
-  void put_line(output_stream stream, unsigned worker, std::string_view line);
-  void read_output(lane& l, bool to_the_end);
-  void put_lines(lane& l);
   void check_times();
   void check_times(lane& l, time_point now);
   time_point next_look() const;
   void kick();
   bool drained() const;
   void end_workers();
+
+  // worker_output.cpp
+  void put_line(output_stream stream, unsigned worker, std::string_view line);
+  void read_output(lane& l, bool to_the_end);
+  void put_lines(lane& l);
 
   // audit.cpp
   void audit();
