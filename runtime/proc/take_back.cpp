@@ -58,18 +58,29 @@ bool process_core::share_out() {
 
 bool process_core::take_back(state* s, bool force) {
   remote_part& part = *s->ops->remote(s);
-  const std::uint64_t place = part.place.load(std_sync::acquire);  // acquire: pairs with the store in write_call
+  std::uint64_t place = part.place.load(std_sync::acquire);  // acquire: pairs with the store in write_call
   if (place == 0) {
+    bool found = false;
     {
       const std::lock_guard lock(mutex_);
       const auto at = std::find(pending_.begin(), pending_.end(), s);
-      if (at == pending_.end()) return false;
-      pending_.erase(at);
-      pending_count_.fetch_sub(1, std_sync::relaxed);
+      found = at != pending_.end();
+      if (found) {
+        pending_.erase(at);
+        pending_count_.fetch_sub(1, std_sync::relaxed);
+      }
     }
-    s->ops->discard(s);
-    end_task(s, status::cancelled);
-    return true;
+    if (found) {
+      s->ops->discard(s);
+      end_task(s, status::cancelled);
+      return true;
+    }
+    // It may be among those that send_waiting() has started and is sending: then it has its place afterwards.
+    for (const auto& l : lanes_) {
+      const std::lock_guard lock(l->sending);
+    }
+    place = part.place.load(std_sync::acquire);
+    if (place == 0) return false;
   }
   lane& l = *lanes_[(place >> position_bits) - 1];
   std::vector<state*> behind;
