@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <remuda/process_pool.hpp>
 #include <remuda/remuda.hpp>
 #include <thread>
@@ -11,6 +12,8 @@
 
 namespace {
 
+using namespace std::chrono_literals;
+using steady = std::chrono::steady_clock;
 using remuda::test::eventually;
 
 constexpr int many = 1000;  // more than a ring holds
@@ -28,7 +31,8 @@ struct slow_to_send {
     if (asked.exchange(false)) {
       encoding = true;
       while (!cancelling) std::this_thread::yield();
-      for (int i = 0; i < 1000; ++i) std::this_thread::yield();  // so that the cancelling thread is well on its way
+      // long enough that the cancelling thread comes to what is sent along with this one
+      for (const auto end = steady::now() + 20ms; steady::now() < end;) std::this_thread::yield();
     }
     to(value);
   }
@@ -59,7 +63,8 @@ TEST(Promise03ProcessPool, WhatIsOnItsWayToAWorkerIsCancelledToo) {
   std::atomic_ref<int>(stage[0]).store(1);  // makes room for some of them
   ASSERT_TRUE(eventually([] { return slow_to_send::encoding.load(); }));
   slow_to_send::cancelling = true;
-  for (auto& f : waiting) EXPECT_TRUE(f.cancel());  // the worker is held, so none has begun
+  // The worker is held, so none has begun. From the back: what is in the ring already would wait for the sending.
+  for (auto f = waiting.rbegin(); f != waiting.rend(); ++f) EXPECT_TRUE(f->cancel());
 
   std::atomic_ref<int>(stage[0]).store(2);
   for (int i = 0; i < 20; ++i) EXPECT_EQ(few[static_cast<std::size_t>(i)].get(), i);
