@@ -39,6 +39,8 @@ void wire_write(wire_writer& to, const T& value) {
     return;  // the reason has been given; the reader makes another
   } else if constexpr (plain<T> || std::same_as<T, bool>) {
     to.write(&value, sizeof value);
+  } else if constexpr (function_pointer<T>) {
+    write_function(to, value);
   } else {
     wire_output archive(to);
     archive(value);
@@ -60,6 +62,8 @@ template <class T>
     }
   } else if constexpr (plain<T>) {
     return read_plain<T>(from);
+  } else if constexpr (function_pointer<T>) {
+    return read_function<T>(from);
   } else {
     try {
       wire_input archive(from);

@@ -1,7 +1,9 @@
-// Which worker gets a task; and taking tasks back, from a worker that is held up or from one that died.
+// Which worker gets a task, and how it is sent there.
 #include "runtime/sched/dispatch.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cassert>
 #include <utility>
 
 #include "remuda/error.hpp"
@@ -12,16 +14,8 @@
 namespace remuda::detail {
 namespace {
 
-constexpr unsigned position_bits = 48;
-constexpr std::uint64_t position_mask = (std::uint64_t{1} << position_bits) - 1;
-
-/// Where a task lies; never 0.
-std::uint64_t place_of(const lane& l, std::uint64_t position) {
-  return (std::uint64_t{l.index} + 1) << position_bits | (position & position_mask);
-}
-
-/// In at most this time a worker should have got on; else what lies behind its task is given to others.
-constexpr nanoseconds held_up{200'000};
+/// So many cost one lock and one look at whether the worker sleeps.
+constexpr std::size_t most_sent_at_once = 32;
 
 void wake_worker(lane& l) {
   segment_header& header = l.memory.header();
@@ -86,53 +80,99 @@ lane* process_core::choose() {
 }
 
 process_core::sent process_core::send(lane& l, state* task, bool fresh) {
-  remote_part& part = *task->ops->remote(task);
-  const bool timed = part.timeout.count() > 0;  // the task may be gone once it is sent
+  if (!fresh) return send_waiting(l, {&task, 1}) != 0 ? sent::yes : sent::no_room;
+  bool kicks = false;
   bool behind = false;
-  bool ours = true;
-  bool room = true;
   bool told = false;
-  std::exception_ptr failure;
+  attempt tried;
   {
     const std::lock_guard lock(l.sending);
-    if (fresh && closed_.load(std_sync::relaxed) && !inside()) return sent::gone;
+    if (closed_.load(std_sync::relaxed) && !inside()) return sent::gone;
     if (l.phase != lane_phase::open || l.ring.full()) return sent::no_room;
     const std::uint64_t head = l.ring.head();
-    try {
-      room = tell_modules(l);
-      if (room && !part.started) {
-        if (fresh) {
-          task->word.set_unshared(status::running);  // nobody but the submitter knows the task
-        } else {
-          ours = task->word.try_start();  // else it was cancelled while it waited
-        }
-        part.started = ours;
-      }
-      if (room && ours) room = write_call(l, task, part);
-    } catch (...) {
-      failure = std::current_exception();
+    remote_part& part = *task->ops->remote(task);
+    kicks = part.timeout.count() > 0;                             // the task may be gone once it is sent
+    if (!part.started) task->word.set_unshared(status::running);  // nobody but the submitter knows the task
+    part.started = true;
+    tried = try_send(l, task, part);
+    behind = l.ring.in_flight() > 1;
+    told = l.ring.head() != head;
+  }
+  if (told) wake_worker(l);
+  if (!tried.room) return sent::no_room;
+  if (tried.failure != nullptr) {
+    const guest_visit visit(*this);
+    give_up(task, tried.failure);
+    return sent::yes;
+  }
+  if (kicks) kick();
+  if (behind) look_for_idle();
+  return sent::yes;
+}
+
+/// Sends tasks that have waited, oldest first, and gives up those that were cancelled meanwhile. How many of them that
+/// was: as many as there was room for.
+std::size_t process_core::send_waiting(lane& l, std::span<state* const> tasks) {
+  assert(tasks.size() <= most_sent_at_once);
+  std::array<attempt, most_sent_at_once> tried;
+  std::array<bool, most_sent_at_once> ours;
+  std::size_t n = 0;
+  bool kicks = false;
+  bool behind = false;
+  bool told = false;
+  {
+    const std::lock_guard lock(l.sending);
+    if (l.phase != lane_phase::open) return 0;
+    const std::uint64_t head = l.ring.head();
+    // First all locked instructions, then all slots: each of the former waits until what was written into the slots
+    // before, whose cache lines the worker has, has arrived.
+    for (std::size_t i = 0; i < tasks.size(); ++i) {
+      remote_part& part = *tasks[i]->ops->remote(tasks[i]);
+      ours[i] = part.started = part.started || tasks[i]->word.try_start();  // else it was cancelled while it waited
+    }
+    for (; n < tasks.size(); ++n) {
+      if (!ours[n]) continue;
+      if (l.ring.full()) break;
+      remote_part& part = *tasks[n]->ops->remote(tasks[n]);
+      kicks = kicks || part.timeout.count() > 0;
+      tried[n] = try_send(l, tasks[n], part);
+      if (!tried[n].room) break;
     }
     behind = l.ring.in_flight() > 1;
     told = l.ring.head() != head;
   }
   if (told) wake_worker(l);
-  if (!room) return sent::no_room;
-  if (!ours || failure != nullptr) {
+  for (std::size_t i = 0; i < n; ++i) {
+    if (ours[i] && tried[i].failure == nullptr) continue;
     const guest_visit visit(*this);
-    give_up(task, failure);
-    return sent::yes;
+    give_up(tasks[i], tried[i].failure);
   }
-  if (timed) kick();
-  // Another worker may have run out of work meanwhile; it looked before this task could be seen.
-  if (behind) {
-    std_sync::full_fence();
-    for (std::uint32_t k = 0; k < size(); ++k) {
-      if (busy_[k].load(std_sync::relaxed) != 0 || !lanes_[k]->open.load(std_sync::relaxed)) continue;
-      if (!unfair_.exchange(true, std_sync::relaxed)) kick();
-      break;
-    }
+  if (kicks) kick();
+  if (behind) look_for_idle();
+  return n;
+}
+
+/// REQUIRES: `sending` is held, the ring is not full, the task is started.
+process_core::attempt process_core::try_send(lane& l, state* task, remote_part& part) {
+  attempt out;
+  try {
+    out.room = tell_modules(l) && write_call(l, task, part);
+  } catch (...) {
+    out.failure = std::current_exception();
   }
-  return sent::yes;
+  return out;
+}
+
+/// After a task was sent behind others. Another worker may have run out of work meanwhile; it looked before this task
+/// could be seen.
+void process_core::look_for_idle() {
+  if (size() == 1) return;
+  std_sync::full_fence();
+  for (std::uint32_t k = 0; k < size(); ++k) {
+    if (busy_[k].load(std_sync::relaxed) != 0 || !lanes_[k]->open.load(std_sync::relaxed)) continue;
+    if (!unfair_.exchange(true, std_sync::relaxed)) kick();
+    break;
+  }
 }
 
 /// REQUIRES: `sending` is held, the ring is not full. False: the argument area has no room now. Throws what encoding
@@ -164,7 +204,7 @@ bool process_core::write_call(lane& l, state* task, remote_part& part) {
     l.limit_at(position) = part.timeout;
     if (part.timeout.count() > 0) ++l.timed;
     l.task_at(position).store(task, std_sync::release);  // release: who takes it out sees the task as it is now
-    part.place.store(place_of(l, position), std_sync::release);
+    part.place.store(l.place_of(position), std_sync::release);
     busy_[l.index].store(1, std_sync::relaxed);  // before the call can be answered; see receive()
     l.ring.publish();
     return true;
@@ -222,158 +262,35 @@ void process_core::drain_pending() {
     if (pending_count_.load(std_sync::relaxed) == 0) return;
     lane* const l = choose();
     if (l == nullptr) return;
-    const guest_visit visit(*this);  // the task is in nobody's sight for a moment
+    const guest_visit visit(*this);  // the tasks are in nobody's sight for a moment
     const std::uint64_t tail = l->ring.tail();
-    state* task = nullptr;
+    const std::uint64_t in_ring = l->ring.in_flight();
+    std::array<state*, most_sent_at_once> tasks;
+    std::size_t n = 0;
     {
       const std::lock_guard lock(mutex_);
       if (pending_.empty()) return;
-      task = pending_.front();
-      pending_.pop_front();
-      pending_count_.fetch_sub(1, std_sync::relaxed);
+      // Several at once to a worker that is busy, but to none more than its share.
+      const std::size_t share = in_ring == 0 ? 1 : pending_.size() / size();
+      const std::size_t room = l->ring.capacity() - std::min<std::size_t>(in_ring, l->ring.capacity());
+      const std::size_t most = std::clamp<std::size_t>(std::min(share, room), 1, most_sent_at_once);
+      for (; n < most && !pending_.empty(); ++n) {
+        tasks[n] = pending_.front();
+        pending_.pop_front();
+      }
+      pending_count_.fetch_sub(n, std_sync::relaxed);
     }
+    std::size_t dealt_with = 0;
     if (cancel_pending_.load(std_sync::relaxed) || broken_.load(std_sync::relaxed)) {
-      give_up(task, nullptr);
-    } else if (send(*l, task, false) == sent::no_room) {
-      put_pending(task, true, false);
-      std_sync::full_fence();  // who makes room looks for pending tasks after a fence, and found none while we had it
-      if (l->ring.tail() == tail) return;
+      for (; dealt_with < n; ++dealt_with) give_up(tasks[dealt_with], nullptr);
+    } else {
+      dealt_with = send_waiting(*l, {tasks.data(), n});
     }
+    if (dealt_with == n) continue;
+    while (n > dealt_with) put_pending(tasks[--n], true, false);
+    std_sync::full_fence();  // who makes room looks for pending tasks after a fence, and found none while we had them
+    if (l->ring.tail() == tail) return;
   }
-}
-
-/// Some worker has nothing to do while tasks wait behind others.
-bool process_core::queue_behind_work() const {
-  bool idle = false;
-  bool waiting = false;
-  for (const auto& l : lanes_) {
-    if (!l->open.load(std_sync::relaxed)) continue;
-    const std::uint64_t n = l->ring.in_flight();
-    idle = idle || n == 0;
-    waiting = waiting || n > 1;
-  }
-  return idle && waiting;
-}
-
-/// Supervisor: gives idle workers half of what lies behind a task that takes long. True: worth another look soon.
-bool process_core::share_out() {
-  const auto now = std::chrono::steady_clock::now();
-  if (now - last_share_ < held_up) return true;
-  last_share_ = now;
-  bool again = false;
-  for (const auto& victim : lanes_) {
-    const std::uint64_t tail = victim->ring.tail();
-    const bool stuck = std::exchange(victim->seen_tail, tail) == tail;
-    if (!victim->open.load(std_sync::relaxed) || victim->ring.in_flight() < 2) continue;
-    again = true;
-    if (!stuck) continue;
-    std::vector<state*> taken;
-    {
-      const std::lock_guard lock(victim->sending);
-      const std::uint64_t head = victim->ring.head();
-      std::size_t wanted = (victim->ring.in_flight() + 1) / 2;
-      for (std::uint64_t p = victim->ring.tail(); p < head && wanted != 0; ++p) {
-        // Not the modules' and the initializer's, which are nobody's tasks.
-        if (victim->task_at(p).load(std_sync::relaxed) == nullptr || !victim->ring.withdraw(p)) continue;
-        if (state* const task = victim->take_task(p)) taken.push_back(task);
-        --wanted;
-      }
-    }
-    send_elsewhere(taken);
-  }
-  return again && queue_behind_work();
-}
-
-bool process_core::take_back(state* s, bool force) {
-  remote_part& part = *s->ops->remote(s);
-  const std::uint64_t place = part.place.load(std_sync::acquire);  // acquire: pairs with the store in write_call
-  if (place == 0) {
-    {
-      const std::lock_guard lock(mutex_);
-      const auto at = std::find(pending_.begin(), pending_.end(), s);
-      if (at == pending_.end()) return false;
-      pending_.erase(at);
-      pending_count_.fetch_sub(1, std_sync::relaxed);
-    }
-    s->ops->discard(s);
-    end_task(s, status::cancelled);
-    return true;
-  }
-  lane& l = *lanes_[(place >> position_bits) - 1];
-  std::vector<state*> behind;
-  bool ours = false;
-  {
-    const std::lock_guard lock(l.sending);
-    if (part.place.load(std_sync::relaxed) != place) return false;  // on its way elsewhere
-    const std::uint64_t position = place & position_mask;
-    if (position < l.ring.tail() || l.task_at(position).load(std_sync::relaxed) != s) return false;
-    if (l.ring.withdraw(position)) {
-      ours = l.take_task(position) == s;
-    } else if (force && l.phase == lane_phase::open && spare_those_behind(l, position, behind)) {
-      ours = l.take_task(position) == s;
-      if (ours) {
-        hold_buffers(l, s);
-        doom(l);
-      }
-    }
-  }
-  send_elsewhere(behind);
-  if (!ours) return false;
-  s->ops->discard(s);
-  end_task(s, status::cancelled);
-  return true;
-}
-
-/// Before the process that runs the call at `position` is killed for it: takes back what lies behind, so that nothing
-/// else can have begun. False: the call has ended meanwhile, so there is no reason to kill. REQUIRES: `sending` is
-/// held.
-bool process_core::spare_those_behind(lane& l, std::uint64_t position, std::vector<state*>& behind) {
-  for (std::uint64_t p = position + 1; p < l.ring.head(); ++p) {
-    if (l.task_at(p).load(std_sync::relaxed) == nullptr || !l.ring.withdraw(p)) continue;
-    if (state* const task = l.take_task(p)) behind.push_back(task);
-  }
-  // Not "taken": that is the worker's to say, and one that takes its claim back is to be killed all the same.
-  return position >= l.ring.tail() && l.ring.state_at(position) != slot_state::done;
-}
-
-/// Tasks taken back, oldest first, go to the front of the queue.
-void process_core::send_elsewhere(const std::vector<state*>& tasks) {
-  if (tasks.empty()) return;
-  for (auto at = tasks.rbegin(); at != tasks.rend(); ++at) put_pending(*at, true, false);
-  std_sync::full_fence();
-  drain_pending();
-}
-
-bool process_core::begun(const state* s) const {
-  // The reference is the caller's; the task does not change by being asked.
-  remote_part& part = *s->ops->remote(const_cast<state*>(s));
-  const std::uint64_t place = part.place.load(std_sync::acquire);
-  if (place == 0) return false;
-  lane& l = *lanes_[(place >> position_bits) - 1];
-  const std::lock_guard lock(l.sending);
-  const std::uint64_t position = place & position_mask;
-  if (position < l.ring.tail() || part.place.load(std_sync::relaxed) != place) return true;
-  return l.ring.state_at(position) != slot_state::ready;
-}
-
-/// Cancels what has not started. Supervisor.
-void process_core::cancel_all_pending() {
-  std::deque<state*> tasks;
-  {
-    const std::lock_guard lock(mutex_);
-    tasks.swap(pending_);
-    pending_count_.store(0, std_sync::relaxed);
-  }
-  for (const auto& l : lanes_) {
-    const std::lock_guard lock(l->sending);
-    for (std::uint64_t p = l->ring.tail(); p < l->ring.head(); ++p) {
-      if (l->task_at(p).load(std_sync::relaxed) == nullptr || !l->ring.withdraw(p)) continue;
-      if (state* const task = l->take_task(p)) tasks.push_back(task);
-    }
-  }
-  const guest_visit visit(*this);
-  const callbacks_at_end later;
-  for (state* task : tasks) give_up(task, nullptr);
 }
 
 }  // namespace remuda::detail

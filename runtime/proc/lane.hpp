@@ -31,6 +31,10 @@ enum class lane_phase {
   ending,    ///< told to end, or killed: what lies in its ring is dealt with when it is gone
 };
 
+// Where a task lies, in one word: lane and position.
+inline constexpr unsigned position_bits = 48;
+inline constexpr std::uint64_t position_mask = (std::uint64_t{1} << position_bits) - 1;
+
 struct alignas(2 * cache_line) lane {
   lane(std::uint32_t i, const segment_layout& layout)
       : index(i),
@@ -80,6 +84,10 @@ struct alignas(2 * cache_line) lane {
   lane_phase current_phase() {
     const std::lock_guard lock(sending);
     return phase;
+  }
+  /// Never 0.
+  std::uint64_t place_of(std::uint64_t position) const {
+    return (std::uint64_t{index} + 1) << position_bits | (position & position_mask);
   }
   atomic<state*>& task_at(std::uint64_t position) { return tasks[position & (ring.capacity() - 1)]; }
   std::chrono::nanoseconds& limit_at(std::uint64_t position) { return limits[position & (ring.capacity() - 1)]; }

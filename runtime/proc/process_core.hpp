@@ -1,6 +1,7 @@
 // The inside of a process pool. Its parts, in the order in which a task meets them:
-//   process_core.cpp  start, submit, shutdown      dispatch.cpp    which worker gets a task; taking tasks back
+//   process_core.cpp  start, submit, shutdown      dispatch.cpp    which worker gets a task
 //   receive.cpp       results out of the rings     supervisor.cpp  the pool's own thread
+//   take_back.cpp     taking tasks back            worker_output.cpp what workers write
 //   births.cpp        workers begin                deaths.cpp      a worker is gone
 //   worker_main.cpp   the other side
 #pragma once
@@ -14,6 +15,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -80,19 +82,28 @@ class process_core final : public remote_home {
   enum class sent { yes, no_room, gone };
   void dispatch(state* task, bool fresh);
   lane* choose();
+  struct attempt {
+    bool room = true;  // false: not sent, to be tried again
+    std::exception_ptr failure;
+  };
   sent send(lane& l, state* task, bool fresh);
+  std::size_t send_waiting(lane& l, std::span<state* const> tasks);
+  attempt try_send(lane& l, state* task, remote_part& part);
+  void look_for_idle();
   bool write_call(lane& l, state* task, remote_part& part);
   bool tell_modules(lane& l);
   bool put_pending(state* task, bool in_front, bool fresh);
   void drain_pending();
+
+  // take_back.cpp
   bool queue_behind_work() const;
   bool share_out();
+  bool spare_those_behind(lane& l, std::uint64_t position, std::vector<state*>& behind);
+  void send_elsewhere(const std::vector<state*>& tasks);
   void cancel_all_pending();
 
   // receive.cpp
   std::size_t receive(lane& l, const state* awaited);
-  bool spare_those_behind(lane& l, std::uint64_t position, std::vector<state*>& behind);
-  void send_elsewhere(const std::vector<state*>& tasks);
   struct received {
     state* task;
     status outcome;
@@ -106,24 +117,28 @@ class process_core final : public remote_home {
   void give_up(state* task, std::exception_ptr error);
 
   // supervisor.cpp
+  enum class rest { none, nap, sleep };
   void supervise();
+  bool results_stream();
   void turn(const deadline& until, bool may_sleep);
   bool receive_all();
   bool in_flight() const;
-  void announce_sleep();
-  bool something_to_do();
-  void wait_for_events(const deadline& until, bool may_sleep);
+  void announce_sleep(rest how);
+  bool something_to_do(rest how);
+  void wait_for_events(const deadline& until, rest how);
   void handle_event(std::uint64_t tag);
   void handle_zygote();
-  void put_line(output_stream stream, unsigned worker, std::string_view line);
-  void read_output(lane& l, bool to_the_end);
-  void put_lines(lane& l);
   void check_times();
   void check_times(lane& l, time_point now);
   time_point next_look() const;
   void kick();
   bool drained() const;
   void end_workers();
+
+  // worker_output.cpp
+  void put_line(output_stream stream, unsigned worker, std::string_view line);
+  void read_output(lane& l, bool to_the_end);
+  void put_lines(lane& l);
 
   // audit.cpp
   void audit();
@@ -201,7 +216,9 @@ class process_core final : public remote_home {
   time_point next_time_ = time_point::max();  // when a task's time may be over
   time_point next_audit_{};
   time_point kill_at_ = time_point::max();
+  std::uint64_t seen_received_ = 0;  // results, when it last asked whether they stream
   unsigned turns_ = 0;
+  bool crowded_ = false;  // others want this thread's CPU
   bool unfair_seen_ = false;
   bool cancel_seen_ = false;
   bool broken_seen_ = false;

@@ -14,7 +14,6 @@ namespace remuda::detail {
 namespace {
 
 constexpr std::size_t most_at_once = 32;
-constexpr std::uint64_t position_mask = (std::uint64_t{1} << 48) - 1;
 
 /// A thread that waits for a task this near to the ring's front takes its result itself; for one farther back the
 /// pool's own thread does, lest every result on the way wakes it.
@@ -221,13 +220,13 @@ bool process_core::finish_handed_over() {
 
 void process_core::poll(state* s) {
   const std::uint64_t place = s->ops->remote(s)->place.load(std_sync::acquire);  // acquire: the lane's ring as sent to
-  if (place != 0) receive(*lanes_[(place >> 48) - 1], s);
+  if (place != 0) receive(*lanes_[(place >> position_bits) - 1], s);
 }
 
 void process_core::sleep(state* s, std::uint32_t word, const deadline& until) {
   const std::uint64_t place = s->ops->remote(s)->place.load(std_sync::acquire);
   if (place != 0) {
-    lane& l = *lanes_[(place >> 48) - 1];
+    lane& l = *lanes_[(place >> position_bits) - 1];
     const std::uint64_t position = place & position_mask;
     const std::uint64_t tail = l.ring.tail();
     if (position >= tail && position - tail < near) {

@@ -26,20 +26,15 @@ using std::chrono::steady_clock;
 
 /// While it has results to take it looks at everything else so often.
 constexpr unsigned turns_per_look = 64;
+/// So many calls in a ring are a stream: results come closer together than this thread can be woken.
+constexpr std::uint64_t stream = 32;
+constexpr std::chrono::microseconds nap{50};
+constexpr std::chrono::microseconds long_yield{1};
 /// A callback that waits goes on with the pool's work in slices, for what it waits for may be somebody else's.
 constexpr std::chrono::milliseconds slice{1};
 constexpr std::chrono::microseconds share_again{100};
 constexpr std::chrono::seconds patience{5};
 constexpr std::chrono::hours longest_limit{24 * 365};  // so that adding it to a time does not overflow
-
-void write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t n = write(fd, text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return;
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
-}
 
 void clear(int eventfd) {
   std::uint64_t count = 0;
@@ -83,7 +78,9 @@ void process_core::turn(const deadline& until, bool may_sleep) {
   if (finish_handed_over() || received_some) {
     last_found_ = steady_clock::now();
     if (++turns_ % turns_per_look != 0) return;
-    may_sleep = false;
+    std::this_thread::yield();
+    crowded_ = steady_clock::now() - last_found_ > long_yield;
+    may_sleep = may_sleep && crowded_;
   }
   if (const auto signal = end_signal_.load(std_sync::acquire); signal != 0 && !broken_.load(std_sync::relaxed)) {
     break_pool(signal == SIGKILL ? "the pool was killed" : "the pool was terminated");
@@ -94,7 +91,10 @@ void process_core::turn(const deadline& until, bool may_sleep) {
   drain_pending();
   check_times();
   audit();
-  if (may_sleep && in_flight()) {
+  // Where others want the CPU, the worker or a thread that takes the results itself, this one leaves it to them for
+  // a while. Were the bells set, the worker would ring at its next result.
+  const bool streams = may_sleep && results_stream();
+  if (may_sleep && !(streams && crowded_) && in_flight()) {
     // Results may come soon; a worker need not ring for them while we look.
     spinner spin(budget_.next());
     while (spin.turn()) {
@@ -103,8 +103,20 @@ void process_core::turn(const deadline& until, bool may_sleep) {
       last_found_ = steady_clock::now();
       return;
     }
+    crowded_ = spin.contended();
   }
-  wait_for_events(until, may_sleep);
+  wait_for_events(until, !may_sleep ? rest::none : streams && crowded_ ? rest::nap : rest::sleep);
+}
+
+/// Whether results stream in: many calls are in a ring, and some were answered since this thread last asked.
+bool process_core::results_stream() {
+  std::uint64_t received = 0;
+  bool many = false;
+  for (const auto& l : lanes_) {
+    received += l->run.load(std_sync::relaxed);
+    many = many || l->ring.in_flight() >= stream;
+  }
+  return std::exchange(seen_received_, received) != received && many;
 }
 
 bool process_core::receive_all() {
@@ -117,39 +129,42 @@ bool process_core::in_flight() const {
   return std::any_of(lanes_.begin(), lanes_.end(), [](const auto& l) { return l->ring.in_flight() != 0; });
 }
 
-/// From here on workers and threads of this process ring or kick.
-void process_core::announce_sleep() {
+/// From here on threads of this process kick, and workers ring where it is no nap.
+void process_core::announce_sleep(rest how) {
   flush_remote_frees();
   asleep_.store(true, std_sync::relaxed);
   std_sync::full_fence();  // the looks that follow come after it; pairs with kick()
+  if (how == rest::nap) return;
   for (const auto& l : lanes_) l->memory.header().supervisor.announce(1);
 }
 
 /// Something to do has come up before the bells were set.
-bool process_core::something_to_do() {
+bool process_core::something_to_do(rest how) {
   if (unfair_.load(std_sync::relaxed) != unfair_seen_) return true;
   if (end_signal_.load(std_sync::relaxed) != 0 && !broken_seen_) return true;
   if (broken_.load(std_sync::relaxed) && !broken_seen_) return true;
   if (cancel_pending_.load(std_sync::relaxed) && !cancel_seen_) return true;
   if (closed_.load(std_sync::relaxed) && drained()) return true;
-  if (std::any_of(lanes_.begin(), lanes_.end(), [](const auto& l) { return l->ring.look() != call_look::nothing; })) {
+  const auto answered = [](const auto& l) { return l->ring.look() != call_look::nothing; };
+  if (how != rest::nap && std::any_of(lanes_.begin(), lanes_.end(), answered)) {
     return true;
   }
   const std::lock_guard lock(mutex_);
   return !handed_over_.empty();
 }
 
-void process_core::wait_for_events(const deadline& until, bool may_sleep) {
+void process_core::wait_for_events(const deadline& until, rest how) {
   std::array<epoll_event, 64> events;
   int count = 0;
-  if (!may_sleep) {
+  if (how == rest::none) {
     count = epoll_wait(events_.get(), events.data(), static_cast<int>(events.size()), 0);
   } else {
     unfair_seen_ = unfair_.load(std_sync::relaxed);
-    announce_sleep();
+    announce_sleep(how);
     time_point wake = next_look();
+    if (how == rest::nap) wake = std::min(wake, steady_clock::now() + nap);
     if (until) wake = std::min(wake, *until);
-    if (something_to_do()) {
+    if (something_to_do(how)) {
       // All the same: what there is to do may be a corrupt word, and that ends with an event.
       count = epoll_wait(events_.get(), events.data(), static_cast<int>(events.size()), 0);
     } else {
@@ -214,47 +229,6 @@ void process_core::handle_zygote() {
         break;
     }
   }
-}
-
-void process_core::put_line(output_stream stream, unsigned worker, std::string_view line) {
-  if (!options_.on_output) {
-    std::string text(line);
-    text += '\n';
-    return write_all(stream == output_stream::out ? STDOUT_FILENO : STDERR_FILENO, text);
-  }
-  try {
-    options_.on_output(stream, worker, line);
-  } catch (...) {
-    report(std::current_exception());
-  }
-}
-
-/// `to_the_end`: the process is gone, nothing more will come (but from processes that it has started, which do not
-/// count).
-void process_core::read_output(lane& l, bool to_the_end) {
-  const auto read_one = [&](os::unique_fd& fd, std::optional<output_lines>& lines) {
-    if (!fd || !lines) return;
-    bool more = false;
-    try {
-      more = lines->read_from(fd.get());
-    } catch (...) {
-      report(std::current_exception());
-    }
-    if (to_the_end || !more) lines->finish();
-    if (!more) {  // closed by the worker: else it would be readable for ever
-      epoll_ctl(events_.get(), EPOLL_CTL_DEL, fd.get(), nullptr);
-      fd.reset();
-    }
-  };
-  read_one(l.out, l.out_lines);
-  read_one(l.err, l.err_lines);
-  if (!to_the_end) put_lines(l);
-}
-
-/// The lines read so far, taken out first: the user's function may wait, and this thread then reads more meanwhile.
-void process_core::put_lines(lane& l) {
-  const auto lines = std::exchange(l.lines, {});
-  for (const auto& [stream, line] : lines) put_line(stream, l.index, line);
 }
 
 /// Ends tasks whose time is over.

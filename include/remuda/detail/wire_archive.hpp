@@ -218,8 +218,17 @@ template <class T, class A>
   requires(!std::same_as<T, bool>)
 void load(wire_input& ar, std::vector<T, A>& v) {
   if constexpr (plain<T> && std::default_initializable<T>) {
-    v.resize(read_count(ar.reader(), sizeof(T)));
-    ar.read(v.data(), v.size() * sizeof(T));
+    // In pieces, so that what resize() has cleared is still in the cache when it is written over.
+    constexpr std::size_t piece = std::max<std::size_t>((std::size_t{32} << 10) / sizeof(T), 1);
+    std::size_t left = read_count(ar.reader(), sizeof(T));
+    v.clear();
+    v.reserve(left);
+    while (left != 0) {
+      const std::size_t n = std::min(left, piece);
+      v.resize(v.size() + n);
+      ar.read(v.data() + v.size() - n, n * sizeof(T));
+      left -= n;
+    }
   } else {
     load_sequence(ar, v);
   }
@@ -277,15 +286,24 @@ void load(wire_input& ar, std::multiset<K, C, A>& s) {
 
 // What cereal has no functions for.
 
+/// Without an archive, which has tables to make and to destroy: most tasks are a pointer to a function.
+template <function_pointer F>
+void write_function(wire_writer& to, F function) {
+  const code_ref ref = code_ref_of(function);
+  to.write(&ref, sizeof ref);
+}
+template <function_pointer F>
+F read_function(wire_reader& from) {
+  const auto ref = read_plain<code_ref>(from);
+  return ref == 0 ? nullptr : reinterpret_cast<F>(reinterpret_cast<std::uintptr_t>(resolve(ref)));
+}
 template <function_pointer F>
 void save(wire_output& ar, const F& function) {
-  const code_ref ref = code_ref_of(function);
-  ar.write(&ref, sizeof ref);
+  write_function(ar.writer(), function);
 }
 template <function_pointer F>
 void load(wire_input& ar, F& function) {
-  const auto ref = read_plain<code_ref>(ar.reader());
-  function = ref == 0 ? nullptr : reinterpret_cast<F>(reinterpret_cast<std::uintptr_t>(resolve(ref)));
+  function = read_function<F>(ar.reader());
 }
 
 template <std::same_as<std::exception_ptr> T>

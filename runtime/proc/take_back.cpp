@@ -1,0 +1,162 @@
+// Taking tasks back: from a worker that is held up, for a cancellation, or before a worker is ended.
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "runtime/proc/process_core.hpp"
+#include "runtime/sched/dispatch.hpp"
+
+namespace remuda::detail {
+namespace {
+
+/// In at most this time a worker should have got on; else what lies behind its task is given to others.
+constexpr nanoseconds held_up{200'000};
+
+}  // namespace
+
+/// Some worker has nothing to do while tasks wait behind others.
+bool process_core::queue_behind_work() const {
+  bool idle = false;
+  bool waiting = false;
+  for (const auto& l : lanes_) {
+    if (!l->open.load(std_sync::relaxed)) continue;
+    const std::uint64_t n = l->ring.in_flight();
+    idle = idle || n == 0;
+    waiting = waiting || n > 1;
+  }
+  return idle && waiting;
+}
+
+/// Supervisor: gives idle workers half of what lies behind a task that takes long. True: worth another look soon.
+bool process_core::share_out() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - last_share_ < held_up) return true;
+  last_share_ = now;
+  bool again = false;
+  for (const auto& victim : lanes_) {
+    const std::uint64_t tail = victim->ring.tail();
+    const bool stuck = std::exchange(victim->seen_tail, tail) == tail;
+    if (!victim->open.load(std_sync::relaxed) || victim->ring.in_flight() < 2) continue;
+    again = true;
+    if (!stuck) continue;
+    std::vector<state*> taken;
+    {
+      const std::lock_guard lock(victim->sending);
+      const std::uint64_t head = victim->ring.head();
+      std::size_t wanted = (victim->ring.in_flight() + 1) / 2;
+      for (std::uint64_t p = victim->ring.tail(); p < head && wanted != 0; ++p) {
+        // Not the modules' and the initializer's, which are nobody's tasks.
+        if (victim->task_at(p).load(std_sync::relaxed) == nullptr || !victim->ring.withdraw(p)) continue;
+        if (state* const task = victim->take_task(p)) taken.push_back(task);
+        --wanted;
+      }
+    }
+    send_elsewhere(taken);
+  }
+  return again && queue_behind_work();
+}
+
+bool process_core::take_back(state* s, bool force) {
+  remote_part& part = *s->ops->remote(s);
+  std::uint64_t place = part.place.load(std_sync::acquire);  // acquire: pairs with the store in write_call
+  if (place == 0) {
+    bool found = false;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto at = std::find(pending_.begin(), pending_.end(), s);
+      found = at != pending_.end();
+      if (found) {
+        pending_.erase(at);
+        pending_count_.fetch_sub(1, std_sync::relaxed);
+      }
+    }
+    if (found) {
+      s->ops->discard(s);
+      end_task(s, status::cancelled);
+      return true;
+    }
+    // It may be among those that send_waiting() has started and is sending: then it has its place afterwards.
+    for (const auto& l : lanes_) {
+      const std::lock_guard lock(l->sending);
+    }
+    place = part.place.load(std_sync::acquire);
+    if (place == 0) return false;
+  }
+  lane& l = *lanes_[(place >> position_bits) - 1];
+  std::vector<state*> behind;
+  bool ours = false;
+  {
+    const std::lock_guard lock(l.sending);
+    if (part.place.load(std_sync::relaxed) != place) return false;  // on its way elsewhere
+    const std::uint64_t position = place & position_mask;
+    if (position < l.ring.tail() || l.task_at(position).load(std_sync::relaxed) != s) return false;
+    if (l.ring.withdraw(position)) {
+      ours = l.take_task(position) == s;
+    } else if (force && l.phase == lane_phase::open && spare_those_behind(l, position, behind)) {
+      ours = l.take_task(position) == s;
+      if (ours) {
+        hold_buffers(l, s);
+        doom(l);
+      }
+    }
+  }
+  send_elsewhere(behind);
+  if (!ours) return false;
+  s->ops->discard(s);
+  end_task(s, status::cancelled);
+  return true;
+}
+
+/// Before the process that runs the call at `position` is killed for it: takes back what lies behind, so that nothing
+/// else can have begun. False: the call has ended meanwhile, so there is no reason to kill. REQUIRES: `sending` is
+/// held.
+bool process_core::spare_those_behind(lane& l, std::uint64_t position, std::vector<state*>& behind) {
+  for (std::uint64_t p = position + 1; p < l.ring.head(); ++p) {
+    if (l.task_at(p).load(std_sync::relaxed) == nullptr || !l.ring.withdraw(p)) continue;
+    if (state* const task = l.take_task(p)) behind.push_back(task);
+  }
+  // Not "taken": that is the worker's to say, and one that takes its claim back is to be killed all the same.
+  return position >= l.ring.tail() && l.ring.state_at(position) != slot_state::done;
+}
+
+/// Tasks taken back, oldest first, go to the front of the queue.
+void process_core::send_elsewhere(const std::vector<state*>& tasks) {
+  if (tasks.empty()) return;
+  for (auto at = tasks.rbegin(); at != tasks.rend(); ++at) put_pending(*at, true, false);
+  std_sync::full_fence();
+  drain_pending();
+}
+
+bool process_core::begun(const state* s) const {
+  // The reference is the caller's; the task does not change by being asked.
+  remote_part& part = *s->ops->remote(const_cast<state*>(s));
+  const std::uint64_t place = part.place.load(std_sync::acquire);
+  if (place == 0) return false;
+  lane& l = *lanes_[(place >> position_bits) - 1];
+  const std::lock_guard lock(l.sending);
+  const std::uint64_t position = place & position_mask;
+  if (position < l.ring.tail() || part.place.load(std_sync::relaxed) != place) return true;
+  return l.ring.state_at(position) != slot_state::ready;
+}
+
+/// Cancels what has not started. Supervisor.
+void process_core::cancel_all_pending() {
+  std::deque<state*> tasks;
+  {
+    const std::lock_guard lock(mutex_);
+    tasks.swap(pending_);
+    pending_count_.store(0, std_sync::relaxed);
+  }
+  for (const auto& l : lanes_) {
+    const std::lock_guard lock(l->sending);
+    for (std::uint64_t p = l->ring.tail(); p < l->ring.head(); ++p) {
+      if (l->task_at(p).load(std_sync::relaxed) == nullptr || !l->ring.withdraw(p)) continue;
+      if (state* const task = l->take_task(p)) tasks.push_back(task);
+    }
+  }
+  const guest_visit visit(*this);
+  const callbacks_at_end later;
+  for (state* task : tasks) give_up(task, nullptr);
+}
+
+}  // namespace remuda::detail

@@ -1,0 +1,81 @@
+// Tasks that wait in the pool's own process, because the rings are full, and go to a worker several at a time.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <remuda/process_pool.hpp>
+#include <remuda/remuda.hpp>
+#include <thread>
+#include <vector>
+
+#include "tests/support/eventually.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using steady = std::chrono::steady_clock;
+using remuda::test::eventually;
+
+constexpr int many = 1000;  // more than a ring holds
+
+/// Takes its time when it is encoded, once, after the test has asked for that.
+struct slow_to_send {
+  int value = 0;
+
+  static inline std::atomic<bool> asked{false};
+  static inline std::atomic<bool> encoding{false};
+  static inline std::atomic<bool> cancelling{false};
+
+  template <class Archive>
+  void save(Archive& to) const {
+    if (asked.exchange(false)) {
+      encoding = true;
+      while (!cancelling) std::this_thread::yield();
+      // long enough that the cancelling thread comes to what is sent along with this one
+      for (const auto end = steady::now() + 20ms; steady::now() < end;) std::this_thread::yield();
+    }
+    to(value);
+  }
+  template <class Archive>
+  void load(Archive& from) {
+    from(value);
+  }
+};
+
+int value_of(const slow_to_send& v) { return v.value; }
+
+int hold_until(const remuda::shared_buffer<int>& stage, int wanted) {
+  while (std::atomic_ref<int>(stage[0]).load() < wanted) std::this_thread::yield();
+  return wanted;
+}
+
+TEST(Promise03ProcessPool, WhatIsOnItsWayToAWorkerIsCancelledToo) {
+  remuda::process_pool pool{1};
+  const auto stage = pool.make_buffer<int>(1);
+  auto first = pool.submit(hold_until, stage, 1);
+  std::vector<remuda::future<int>> few;
+  for (int i = 0; i < 20; ++i) few.push_back(pool.submit(value_of, slow_to_send{i}));
+  auto second = pool.submit(hold_until, stage, 2);
+  std::vector<remuda::future<int>> waiting;
+  for (int i = 0; i < many; ++i) waiting.push_back(pool.submit(value_of, slow_to_send{i}));
+
+  slow_to_send::asked = true;
+  std::atomic_ref<int>(stage[0]).store(1);  // makes room for some of them
+  ASSERT_TRUE(eventually([] { return slow_to_send::encoding.load(); }));
+  slow_to_send::cancelling = true;
+  // The worker is held, so none has begun. From the back: what is in the ring already would wait for the sending.
+  for (auto f = waiting.rbegin(); f != waiting.rend(); ++f) EXPECT_TRUE(f->cancel());
+
+  std::atomic_ref<int>(stage[0]).store(2);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(few[static_cast<std::size_t>(i)].get(), i);
+  EXPECT_EQ(first.get() + second.get(), 3);
+}
+
+TEST(Promise14ProcessPool, MoreThanTheRingsHoldAreRunOnceEach) {
+  remuda::process_pool pool{2};
+  std::vector<remuda::future<int>> results;
+  for (int i = 0; i < 20 * many; ++i) results.push_back(pool.submit(value_of, slow_to_send{i}));
+  for (int i = 0; i < 20 * many; ++i) ASSERT_EQ(results[static_cast<std::size_t>(i)].get(), i);
+}
+
+}  // namespace
