@@ -67,7 +67,7 @@ struct settings {
   unsigned rounds = 3;
   /// Files for which a process each is started, each time: a millisecond and more each, and much more on a busy
   /// machine, so that all headers of a system would take minutes.
-  unsigned process_each = 2000;
+  unsigned process_each = 1000;
   std::string json;  // empty: none, "-": stdout
 };
 
