@@ -146,12 +146,7 @@ int main(int argc, char** argv) {
   const std::size_t deaths = s.scaled(80);
   c.add(row, remuda_process_peer::name, leaving_nothing([=] { return replace_in_pool(deaths); }));
   c.add(row, "fork", leaving_nothing([=] { return replace_by_hand(deaths); }));
-  // multiprocessing.Pool: an idle worker waits with the lock of the queue in its hands, and dies with it.
-  for (const char* kind : {"python_fork", "python_forkserver", "python_spawn"}) {
-    const std::size_t few = std::max<std::size_t>(deaths / 16, 2);
-    c.add(row, kind, [=] { return python_processes::measure(kind, "replace", 1, few); });
-  }
-  c.add(row, "python_mp_pool", []() -> counters { throw not_offered("hangs: the dead worker held the queue's lock"); });
+  python(row, "replace", 1, std::max<std::size_t>(deaths / 16, 2));
 
   row = "process_memory";
   c.add(row, remuda_process_peer::name, leaving_nothing([] { return memory_in_pool(1000); }));

@@ -66,22 +66,18 @@ counters stream_to_two(std::size_t tasks) {
   return stream_through(peer, tasks);
 }
 
-/// From the handing over of an argument until a process on the other core that got a copy of it has answered. Making
-/// the argument is not part of it.
-template <class Peer>
-counters payload(std::size_t count, std::size_t size) {
-  Peer peer;
-  const bench::pinned_caller here;
-  bench::pin_process(peer.pid(), here.far());
-  const bytes original(size, 7);
+/// Has `ask` done `count` times, after a warm-up; it tells which process answered. `prepare` comes before each, and is
+/// not counted.
+template <class Prepare, class Ask>
+counters answers(std::size_t count, Prepare prepare, Ask ask) {
   const pid_t me = getpid();
   const std::size_t warm_up = std::max<std::size_t>(count / 10, 2);
   latency_recorder recorder(count);
   std::size_t elsewhere = 0;
   for (std::size_t i = 0; i < warm_up + count; ++i) {
-    bytes argument = original;
+    prepare();
     const auto start = clock::now();
-    const pid_t ran_in = peer.ask_with(std::move(argument));
+    const pid_t ran_in = ask();
     const auto end = clock::now();
     if (i < warm_up) continue;
     recorder.record(end - start);
@@ -90,6 +86,55 @@ counters payload(std::size_t count, std::size_t size) {
   counters result = recorder.summary();
   result["elsewhere"] = static_cast<double>(elsewhere) / static_cast<double>(count);
   return result;
+}
+
+/// From the handing over of an argument until a process on the other core that got a copy of it has answered. Making
+/// the argument is not part of it.
+template <class Peer>
+counters payload(std::size_t count, std::size_t size) {
+  Peer peer;
+  const bench::pinned_caller here;
+  bench::pin_process(peer.pid(), here.far());
+  const bytes original(size, 7);
+  bytes argument;
+  return answers(
+      count, [&] { argument = original; }, [&] { return peer.ask_with(std::move(argument)); });
+}
+
+/// The same without any argument.
+template <class Peer>
+counters no_payload(std::size_t count) {
+  Peer peer;
+  const bench::pinned_caller here;
+  bench::pin_process(peer.pid(), here.far());
+  return answers(
+      count, [] {}, [&] { return peer.ask(); });
+}
+
+using shared_bytes = remuda::shared_buffer<std::uint8_t>;
+
+/// The task looks at both ends of the memory, which the caller has just changed.
+pid_t look(const shared_bytes& shared, std::uint8_t expected) {
+  return shared[0] == expected && shared[shared.size() - 1] == expected ? bench::this_process() : -1;
+}
+
+/// A shared buffer as argument: the same each time, or a new one, made and filled before the time begins.
+counters shared_payload(std::size_t count, std::size_t size, bool new_each_time) {
+  remuda::process_pool pool(bench::process_options(1, remuda::wait_policy::balanced));
+  const bench::pinned_caller here;
+  bench::pin_process(pool.stats().workers.at(0).pid, here.far());
+  shared_bytes shared;
+  std::uint8_t mark = 0;
+  const auto prepare = [&] {
+    ++mark;
+    if (new_each_time || shared.empty()) {
+      shared.reset();
+      shared = pool.make_buffer<std::uint8_t>(size);
+      std::memset(shared.data(), mark, size);
+    }
+    shared[0] = shared[size - 1] = mark;
+  };
+  return answers(count, prepare, [&] { return pool.submit(look, shared, mark).get(); });
 }
 
 /// One copy inside this process, of bytes that were just written, as those of the other contestants were.
@@ -108,22 +153,6 @@ counters copy_once(std::size_t count, std::size_t size) {
   }
   counters result = recorder.summary();
   result["elsewhere"] = 0;
-  return result;
-}
-
-/// What handing over a large object costs at best that already lies in memory which both share: a reference to it.
-counters hand_over_reference(std::size_t count) {
-  bench::shm_ring_peer peer;
-  const bench::pinned_caller here;
-  bench::pin_process(peer.pid(), here.far());
-  latency_recorder recorder(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto start = clock::now();
-    peer.ask();
-    recorder.record(clock::now() - start);
-  }
-  counters result = recorder.summary();
-  result["elsewhere"] = 1;
   return result;
 }
 
@@ -171,12 +200,16 @@ int main(int argc, char** argv) {
   add_payload(static_cast<boost_mq_payload_peer*>(nullptr));
   python(row, "", "argument_1mib", 1, large / 8);
 
-  // Shared buffers are not there yet; what there is, is a copy, under a name that says so.
   row = "process_argument_16mib";
   const std::size_t huge = s.scaled(40);
-  c.add(row, remuda_process_peer::name, []() -> counters { throw not_offered("has no shared buffers"); });
+  const std::size_t shared = s.scaled(4'000);
+  c.add(row, remuda_process_peer::name, leaving_nothing([=] { return shared_payload(shared, 16 * mib, false); }));
+  c.add(row, "remuda_new_each_time", leaving_nothing([=] { return shared_payload(huge, 16 * mib, true); }));
+  c.add(row, "remuda_no_argument", leaving_nothing([=] { return no_payload<remuda_process_peer>(shared); }));
   c.add(row, "remuda_copied", leaving_nothing([=] { return payload<remuda_process_peer>(huge, 16 * mib); }));
-  c.add(row, "shm_reference", leaving_nothing([=] { return hand_over_reference(large * 10); }));
-  python(row, "", "argument_16mib", 1, huge / 4);
+  c.add(row, "shm_ring_no_argument", leaving_nothing([=] { return no_payload<shm_ring_peer>(shared); }));
+  c.add(row, "memcpy", leaving_nothing([=] { return copy_once(huge, 16 * mib); }));
+  python(row, "_shared_memory", "shared_16mib", 1, shared / 8);
+  python(row, "_pickled", "argument_16mib", 1, std::max<std::size_t>(huge / 8, 2));
   return c.run(argc, argv, s);
 }

@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <remuda/process_pool.hpp>
@@ -64,6 +65,9 @@ struct settings {
   bool only_headers = true;
   std::optional<unsigned> workers;
   unsigned rounds = 3;
+  /// Files for which a process each is started, each time: a millisecond and more each, and much more on a busy
+  /// machine, so that all headers of a system would take minutes.
+  unsigned process_each = 1000;
   std::string json;  // empty: none, "-": stdout
 };
 
@@ -119,7 +123,7 @@ double median(std::vector<double> values) {
 
 demo::cost median(const std::vector<demo::cost>& costs) {
   demo::cost result;
-  for (const auto member : {&demo::cost::wall, &demo::cost::cpu, &demo::cost::p50, &demo::cost::p99,
+  for (const auto member : {&demo::cost::files, &demo::cost::wall, &demo::cost::cpu, &demo::cost::p50, &demo::cost::p99,
                             &demo::cost::created, &demo::cost::refused, &demo::cost::no_resources}) {
     std::vector<double> values(costs.size());
     std::transform(costs.begin(), costs.end(), values.begin(), [member](const demo::cost& c) { return c.*member; });
@@ -136,7 +140,16 @@ demo::report measure(const settings& s, const std::vector<std::string>& paths, d
   r.usable_cpus = remuda::detect_topology().usable();
   r.workers = s.workers.value_or(r.usable_cpus);  // as the pool itself would choose
 
-  bar.expect(paths.size() * (1 + 2 * demo::all_ways.size() * s.rounds));
+  // what each way does: all files, or the chosen ones
+  const auto all = demo::evenly_spread(paths.size(), paths.size());
+  const auto few = demo::evenly_spread(s.process_each, paths.size());
+  std::vector<std::string> few_paths(few.size());
+  std::transform(few.begin(), few.end(), few_paths.begin(), [&paths](std::size_t i) { return paths[i]; });
+  const auto has_few = [](demo::way w) { return demo::of_processes(w) && !demo::of_pool(w); };
+
+  std::size_t tasks = 0;
+  for (const demo::way w : demo::all_ways) tasks += s.rounds * (has_few(w) ? few : all).size();
+  bar.expect(paths.size() + 2 * tasks);
   bar.phase("reading all files once, so that all ways find them in memory");
   for (const auto& path : paths) {
     demo::digest_file(path);
@@ -151,8 +164,8 @@ demo::report measure(const settings& s, const std::vector<std::string>& paths, d
       const std::size_t index = (i + turn) % demo::all_ways.size();
       const demo::way way = demo::all_ways[index];
       bar.phase(fmt::format("{}, round {} of {}", demo::name_of(way), i + 1, s.rounds));
-      const demo::round done = demo::run(way, paths, r.workers, bar);
-      comparison.add(done.digests);
+      const demo::round done = demo::run(way, has_few(way) ? few_paths : paths, r.workers, bar);
+      comparison.add(done.digests, has_few(way) ? few : all);
       costs[index].push_back(done.paid);
     }
   }
@@ -225,6 +238,12 @@ std::optional<exit_status> parse(int argc, char** argv, settings& s) {
           ->type_name("N");
   app.add_option("--repeat", s.rounds, "Rounds, of which the medians are shown")
       ->check(CLI::Range(1U, 1000U))
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("--process-each", s.process_each,
+                 "Start a process each for at most so many files, evenly spread, because it takes long; all other ways "
+                 "do all files")
+      ->check(CLI::Range(1U, std::numeric_limits<unsigned>::max()))
       ->type_name("N")
       ->capture_default_str();
   try {

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The rows of the process-pool table, measured with concurrent.futures.ProcessPoolExecutor and multiprocessing.Pool.
 
-Usage: process_pool_executor.py ROW KIND WORKERS COUNT    prints lines "NAME VALUE"
+Usage: process_pool_executor.py ROW KIND WORKERS COUNT
+Prints lines "NAME VALUE"; or "not_measured TEXT", what was observed instead.
 KIND: python_fork, python_forkserver, python_spawn (executors), python_mp_pool (multiprocessing.Pool, forked)
 """
 
@@ -13,8 +14,13 @@ import signal
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import shared_memory
 
 now = time.perf_counter_ns
+
+
+class NotMeasured(Exception):
+    """Says what was observed instead."""
 
 
 def quantiles(samples_ns):
@@ -73,6 +79,17 @@ def process_with(size, data):
     return os.getpid() if len(data) == size else -1
 
 
+attached = {}
+
+
+def look(name, expected):
+    """The worker attaches to the memory once; the task reads its first and last byte."""
+    if name not in attached:
+        attached[name] = shared_memory.SharedMemory(name)
+    data = attached[name].buf
+    return os.getpid() if data[0] == data[len(data) - 1] == expected else -1
+
+
 def pin(cpus):
     os.sched_setaffinity(0, cpus)
 
@@ -115,6 +132,28 @@ def argument_1mib(kind, workers, count):
 
 def argument_16mib(kind, workers, count):
     return round_trip(kind, count, 0, bytes(16 << 20))
+
+
+def shared_16mib(kind, workers, count):
+    elsewhere, samples, me = 0, [], os.getpid()
+    # before the workers, so that forked ones share the tracker of such memory and do not complain
+    shared = shared_memory.SharedMemory(create=True, size=16 << 20)
+    pool = start(kind, 1)
+    cpus = sorted(os.sched_getaffinity(0))
+    pool.submit(pin, {cpus[-1]})()
+    pin({cpus[0]})
+    for i in range(count + count // 10):
+        mark = i % 256
+        shared.buf[0] = shared.buf[len(shared.buf) - 1] = mark
+        begin = now()
+        ran_in = pool.submit(look, shared.name, mark)()
+        if i >= count // 10:
+            samples.append(now() - begin)
+            elsewhere += ran_in not in (me, -1)
+    pool.end()
+    shared.close()
+    shared.unlink()
+    return quantiles(samples) | {"elsewhere": elsewhere / count}
 
 
 def timed(kind, workers, count, run):
@@ -182,24 +221,25 @@ def start_stop(kind, workers, count):
 
 
 def replace(kind, workers, count):
-    """From the kill of the only worker to a result of another process; a broken executor is made anew by hand.
-
-    Not for multiprocessing.Pool, which hangs: an idle worker holds the lock of the queue, and dies with it.
-    """
+    """From the kill of the only worker to a result of another process; an executor that is broken is made anew by hand."""
+    patience_s = 3
     samples = []
     pool = start(kind, 1)
     pool.submit(process)()
-    for _ in range(count):
+    for i in range(count):
         old = pool.pids()[0]
         begin = now()
         os.kill(old, signal.SIGKILL)
         while True:
             try:
-                if pool.submit(process)() != old:
+                if pool.submit(process)(patience_s) != old:
                     break
             except RuntimeError:
                 pool.end()
                 pool = start(kind, 1)
+            except (TimeoutError, multiprocessing.TimeoutError) as e:
+                there = "another worker was there" if set(pool.pids()) - {old} else "no other worker was there"
+                raise NotMeasured(f"no result within {patience_s} s of kill number {i + 1}; {there}") from e
         samples.append(now() - begin)
     pool.end()
     return quantiles(samples)
@@ -224,8 +264,14 @@ def memory(kind, workers, count):
 
 def main():
     row, kind, workers, count = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-    for name, value in globals()[row](kind, workers, count).items():
-        print(name, value)
+    try:
+        for name, value in globals()[row](kind, workers, count).items():
+            print(name, value)
+    except NotMeasured as e:
+        print("not_measured", e, flush=True)
+        for child in multiprocessing.active_children():
+            child.kill()
+        os._exit(0)  # a pool that hangs would keep the interpreter from ending
 
 
 if __name__ == "__main__":

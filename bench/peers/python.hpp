@@ -14,8 +14,8 @@ struct python_peer {
 
   /// `row` is a function of the script.
   static counters measure(const std::string& row, unsigned workers, std::size_t count) {
-    const auto script = script_beside(__FILE__, "thread_pool_executor.py");
-    return measure_in_child({"python3", script, row, std::to_string(workers), std::to_string(count)});
+    return measure_in_child({"python3", REMUDA_BENCH_PEERS "/thread_pool_executor.py", row, std::to_string(workers),
+                             std::to_string(count)});
   }
 };
 

@@ -16,8 +16,8 @@ struct python_processes {
 
   /// `row` is a function of the script.
   static counters measure(const std::string& kind, const std::string& row, unsigned workers, std::size_t count) {
-    const auto script = script_beside(__FILE__, "process_pool_executor.py");
-    return measure_in_child({"python3", script, row, kind, std::to_string(workers), std::to_string(count)});
+    return measure_in_child({"python3", REMUDA_BENCH_PEERS "/process_pool_executor.py", row, kind,
+                             std::to_string(workers), std::to_string(count)});
   }
 };
 

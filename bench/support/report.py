@@ -20,6 +20,7 @@ class Row:
     columns: list  # what is shown; the first one is compared
     aims: dict = field(default_factory=dict)  # column: at most this
     aim_of_limit: float = 0  # the first column: at most so many limits
+    aim_over: tuple = ()  # (contestant, amount), the first column: at most so much more than that contestant's
     limit: str = ""  # ROW/CONTESTANT of the limits, in the unit of the first column
     at_least: bool = False  # the aim is a lower bound, and the best is the largest
     note: str = ""
@@ -76,30 +77,36 @@ ROWS = {
                                  DELAYS + ["elsewhere"], aim_of_limit=1.5, limit="process_argument_1mib/memcpy",
                                  note="the limit is one copy inside one process; shm_ring passes it through chunks of "
                                  "64 KiB; making the argument is not counted"),
-    "process_argument_16mib": Row("process pool: a shared buffer of 16 MiB as argument", DELAYS + ["elsewhere"],
-                                  {"p50_us": 2}, limit="process_argument_16mib/shm_reference",
-                                  note="remuda_copied and python pass a copy, which is another thing; the limit passes "
-                                  "a reference to memory that both share"),
+    "process_argument_16mib": Row("process pool: a shared buffer of 16 MiB as argument, until the task that looked at "
+                                  "its first and last byte has answered", DELAYS + ["elsewhere"],
+                                  aim_over=("remuda_no_argument", 2),
+                                  limit="process_argument_16mib/shm_ring_no_argument",
+                                  note="the caller has just changed both bytes; the buffer is the same each time, but "
+                                  "in remuda_new_each_time, whose worker falls asleep while it is made and filled; "
+                                  "no_argument is the plain round trip; those called copied and pickled pass a copy, "
+                                  "which is another thing, and memcpy is one copy inside one process"),
     "process_start": Row("process pool: start of 2 workers to the first result, and stop",
                          ["p50_us", "p99_us", "max_us", "stop_p50_us"], {"p50_us": 5000},
                          limit="process_start/fork_twice",
                          note="exec_own_and_end executes this program and waits for its end: part of what remuda does"),
     "process_replace": Row("process pool: from the kill of the only worker to a result of another one", DELAYS,
                            {"p50_us": 1000}, limit="process_replace/fork",
-                           note="Python's executors are broken then: a new one is made by hand"),
+                           note="Python's executors are broken then: a new one is made by hand; fork is a kill, a fork and a first answer"),
     "process_memory": Row("process pool: memory of a worker", ["private_dirty_kib", "pss_kib", "rss_kib"],
                           limit="process_memory/fork"),
     "reuse_vs_spawn": Row("an empty task, from a plain call to a program executed for it",
-                          DELAYS + ["elsewhere", "tenth_at_us"],
-                          note="tenth at: how long a task has to be for this cost to be a tenth of the whole, that is "
-                          "nine times p50; elsewhere 0: it ran in the caller"),
+                          ["p50_us", "p99_us", "max_us", "even_at_us", "tenth_at_us", "elsewhere"],
+                          note="both from p50; even at: from this length on two tasks, one done there and one meanwhile "
+                          "here, are done sooner than both here; tenth at: from this length on the cost is at most a tenth "
+                          "of the whole"),
 }
 
 
 @dataclass
 class Result:
     rounds: dict = field(default_factory=dict)  # column: values, one a round
-    missing: str = ""  # why it was not measured
+    missing: str = ""  # why it was not measured, the last time
+    times_missing: int = 0
 
     def median(self, column):
         return statistics.median(self.rounds[column]) if column in self.rounds else None
@@ -117,6 +124,7 @@ def read(files):
             result = rows.setdefault(row, {}).setdefault(contestant, Result())
             if run.get("error_occurred"):
                 result.missing = run["error_message"]
+                result.times_missing += 1
                 continue
             standard = {"real_time", "cpu_time", "iterations", "repetitions", "repetition_index", "threads",
                         "family_index", "per_family_instance_index"}
@@ -149,12 +157,34 @@ def limit_of(spec, rows):
     return result and result.median(spec.columns[0])
 
 
-def judged_aims(spec, subject, limit):
+def in_caller(result):
+    """Whether the task was mostly run by the thread that waited for it: a quicker thing, and another one."""
+    elsewhere = result.median("elsewhere")
+    return elsewhere is not None and elsewhere < 0.5
+
+
+def remarks(result):
+    """What the figures of a contestant that was measured do not say."""
+    elsewhere = result.median("elsewhere")
+    said = []
+    if elsewhere is not None and elsewhere < 0.99:
+        said.append("ran in the caller" if elsewhere < 0.01 else f"{1 - elsewhere:.0%} ran in the caller")
+    if result.times_missing:
+        said.append(f"{result.times_missing} more rounds: {result.missing}")
+    return "; ".join(said)
+
+
+def judged_aims(spec, contestants, limit):
     """The aims as (text, whether the subject reached it; None when there is nothing to judge)."""
     column = spec.columns[0]
     aims = dict(spec.aims)
+    subject = contestants.get(SUBJECT)
     if spec.aim_of_limit and limit:
         aims[column] = spec.aim_of_limit * limit
+    if spec.aim_over:
+        base = contestants.get(spec.aim_over[0], Result()).median(column)
+        if base is not None:
+            aims[column] = base + spec.aim_over[1]
     judged = []
     for column, aim in aims.items():
         value = subject.median(column) if subject else None
@@ -190,12 +220,13 @@ def print_row(name, contestants, rows):
     spec = ROWS.get(name) or Row(name, sorted({c for r in contestants.values() for c in r.rounds}))
     main = spec.columns[0]
     limit = limit_of(spec, rows)
+    helped = in_caller(contestants.get(SUBJECT, Result()))
     others = [r.median(main) for c, r in contestants.items() if not c.startswith(SUBJECT) and main in r.rounds
-              and not r.median("never") and not spec.is_limit(name, c)]
+              and not r.median("never") and not spec.is_limit(name, c) and (helped or not in_caller(r))]
     best = (max if spec.at_least else min)(others, default=None)
 
     print(f"\n{spec.title}")
-    aims = judged_aims(spec, contestants.get(SUBJECT), limit)
+    aims = judged_aims(spec, contestants, limit)
     verdicts = [reached for _, reached in aims if reached is not None]
     reached = all(verdicts) if verdicts else None
     if aims:
@@ -205,16 +236,17 @@ def print_row(name, contestants, rows):
     lines = []
     for contestant, result in contestants.items():
         if not result.rounds:
-            lines.append([contestant] + ["-"] * len(spec.columns) + ([""] if limit else []) + ["", result.missing])
+            lines.append([contestant] + ["-"] * len(spec.columns) + ([""] if limit else []) + ["", "", result.missing])
             continue
         value = result.median(main)
         low, high = result.spread(main)
         never = result.median("never")
         lines.append([contestant] + [number(result.median(column)) for column in spec.columns] +
                      ([number(value / limit)] if limit else []) +
-                     [number(value / best) if best else "", "never ran" if never else f"{number(low)} .. {number(high)}"])
+                     [number(value / best) if best else "", "never ran" if never else f"{number(low)} .. {number(high)}",
+                      remarks(result)])
     table([""] + [label(c) for c in spec.columns] + (["x limit"] if limit else []) +
-          ["x best other", f"spread of {label(main)}"], lines)
+          ["x best other", f"spread of {label(main)}", ""], lines)
     if spec.note:
         print(f"  ({spec.note})")
     return {"row": name, "limit": limit, "best_other": best, "aims": [text for text, _ in aims], "reached": reached,

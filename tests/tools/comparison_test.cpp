@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "tools/demo_job/files.hpp"
 #include "tools/demo_job/report.hpp"
 
 namespace {
@@ -73,6 +74,25 @@ TEST(comparison, a_file_that_vanished_is_unread_and_no_disagreement) {
   EXPECT_EQ(v.unread[0].path, "second");
   EXPECT_EQ(v.unread[0].error, ENOENT);
   EXPECT_TRUE(v.disagreeing.empty());
+}
+
+TEST(comparison, a_round_of_some_files_is_compared_with_those_files) {
+  demo::comparison comparison(paths.size());
+  comparison.add({some_digest(), some_digest(), some_digest()});
+  digest wrong = some_digest();
+  wrong.words += 1;
+  comparison.add({some_digest(), wrong}, {0, 2});
+  const auto v = comparison.conclude(paths);
+  EXPECT_EQ(v.disagreeing, std::vector<std::string>{"third"});
+  EXPECT_EQ(v.names, (std::vector<std::string>{"first", "second"}));
+}
+
+TEST(files, chosen_ones_are_evenly_spread_and_no_more_than_there_are) {
+  using indices = std::vector<std::size_t>;
+  EXPECT_EQ(demo::evenly_spread(3, 9), (indices{0, 3, 6}));
+  EXPECT_EQ(demo::evenly_spread(2, 3), (indices{0, 1}));
+  EXPECT_EQ(demo::evenly_spread(5, 3), (indices{0, 1, 2}));
+  EXPECT_EQ(demo::evenly_spread(5, 0), indices{});
 }
 
 TEST(report, tells_a_disagreement_everywhere) {

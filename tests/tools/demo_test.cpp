@@ -64,6 +64,34 @@ TEST(demo, the_pools_create_as_many_as_workers_the_others_one_for_each_file) {
   }
 }
 
+TEST(demo, a_process_each_is_started_for_so_many_files_at_most_and_the_pools_do_all) {
+  const temporary_folder folder;
+  const int files = 20;
+  write_many(folder, files);
+  const finished f = demo_json(folder.path(), {"--process-each", "8"});
+  ASSERT_EQ(f.status, good) << f.err;
+  const json report = json::parse(f.out);
+  EXPECT_EQ(report.at("results").size(), static_cast<std::size_t>(files));
+  for (const char* name : {"fork per file", "posix_spawn per file"}) {
+    EXPECT_EQ(way_named(report, name).at("files"), 8) << name;
+    EXPECT_EQ(way_named(report, name).at("processes_created"), 8) << name;
+  }
+  for (const char* name : {"std::thread", "std::async", "remuda pool", "process_pool"}) {
+    EXPECT_EQ(way_named(report, name).at("files"), files) << name;
+  }
+  for (const auto& s : report.at("savings")) {  // what is compared is a file's part
+    SCOPED_TRACE(s.dump());
+    const auto of_a_file = [&report](const json& name) {
+      const json way = way_named(report, name);
+      return 1000 * way.at("wall_ms").get<double>() / way.at("files").get<double>();
+    };
+    EXPECT_NEAR(s.at("wall_us_per_file"), of_a_file(s.at("against")) - of_a_file(s.at("by")), 1e-6);
+  }
+  const finished table = demo({folder.path().native(), "--process-each", "8", "--repeat", "1"});
+  EXPECT_EQ(table.status, good) << table.err;
+  EXPECT_TRUE(contains(table.out, "did only 8 of them")) << table.out;
+}
+
 TEST(demo, json_has_everything_that_a_script_needs) {
   const temporary_folder folder;
   write_many(folder, 10);
@@ -132,7 +160,7 @@ TEST(demo, prints_a_table_and_leaves_stderr_alone_when_it_is_no_terminal) {
   EXPECT_EQ(f.err, "");
   for (const char* part : {"10 files", "std::thread", "std::async", "remuda pool", "fork per file",
                            "posix_spawn per file", "process_pool", "wall time", "CPU time", "created", "p50", "p99",
-                           "What reuse saves", "per file", "at most 10 are there at once", "agree"}) {
+                           "What reuse saves", "us per file", "at most 10 are there at once", "agree"}) {
     EXPECT_TRUE(contains(f.out, part)) << part << " is missing in\n" << f.out;
   }
   EXPECT_FALSE(contains(f.out, "\033"));
@@ -258,9 +286,10 @@ TEST(demo, wrong_arguments_are_wrong_usage) {
   const temporary_folder folder;
   const std::string dir = folder.path().native();
   const std::vector<std::vector<std::string>> wrong = {
-      {dir, "--workers", "0"},    {dir, "--workers", "-1"}, {dir, "--workers", "99999999999"},
-      {dir, "--workers", "many"}, {dir, "--workers"},       {dir, "--repeat", "0"},
-      {dir, "--no-such-option"},  {dir, "a second folder"}, {dir, "--json"},
+      {dir, "--workers", "0"},      {dir, "--workers", "-1"}, {dir, "--workers", "99999999999"},
+      {dir, "--workers", "many"},   {dir, "--workers"},       {dir, "--repeat", "0"},
+      {dir, "--no-such-option"},    {dir, "a second folder"}, {dir, "--json"},
+      {dir, "--process-each", "0"},
   };
   for (const auto& arguments : wrong) {
     const finished f = demo(arguments);

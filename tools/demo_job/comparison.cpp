@@ -1,12 +1,19 @@
 #include "tools/demo_job/comparison.hpp"
 
+#include <numeric>
 #include <utility>
 
 namespace demo {
 
 void comparison::add(const std::vector<digest>& round) {
+  std::vector<std::size_t> all(round.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  add(round, all);
+}
+
+void comparison::add(const std::vector<digest>& round, const std::vector<std::size_t>& files) {
   for (std::size_t i = 0; i < round.size(); ++i) {
-    finding& f = findings_[i];
+    finding& f = findings_[files[i]];
     const digest& d = round[i];
     if (d.error != 0) {
       f.error = d.error;

@@ -14,7 +14,9 @@ class comparison {
  public:
   explicit comparison(std::size_t files) : findings_(files) {}
 
-  /// What one round found, in the order of the paths.
+  /// What one round found: round[i] of the file with the index files[i].
+  void add(const std::vector<digest>& round, const std::vector<std::size_t>& files);
+  /// The same, of all files in the order of the paths.
   void add(const std::vector<digest>& round);
 
   struct verdict {

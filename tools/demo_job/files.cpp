@@ -61,4 +61,10 @@ file_list find_files(const std::string& folder, bool only_headers, const std::fu
   return list;
 }
 
+std::vector<std::size_t> evenly_spread(std::size_t n, std::size_t of) {
+  std::vector<std::size_t> indices(std::min(n, of));
+  for (std::size_t i = 0; i < indices.size(); ++i) indices[i] = i * of / indices.size();
+  return indices;
+}
+
 }  // namespace demo

@@ -26,4 +26,7 @@ struct file_list {
 /// far.
 file_list find_files(const std::string& folder, bool only_headers, const std::function<void(std::size_t)>& found);
 
+/// The indices of `n` files of `of`, evenly spread; all of them where there are no more.
+std::vector<std::size_t> evenly_spread(std::size_t n, std::size_t of);
+
 }  // namespace demo

@@ -22,7 +22,7 @@ struct report {
   comparison::verdict verdict;
 };
 
-/// How many times the pool's cost another way's is; 0 when the pool's was too small to be measured.
+/// How many times the pool's cost another way's is, for each file; 0 when the pool's was too small to be measured.
 double times_of_pool(double other, double pool);
 
 std::string to_table(const report& r);

@@ -196,6 +196,7 @@ round run_as(const std::vector<std::string>& paths, unsigned workers, progress& 
     }
   }
   r.paid.wall = milliseconds(clock::now() - begin);
+  r.paid.files = static_cast<double>(n);
   r.paid.cpu = cpu_milliseconds() - cpu_before;
   if constexpr (!requires(const Way& w) { w.processes(); })
     r.paid.created = static_cast<double>(threads_counted() - seen_before);

@@ -39,8 +39,11 @@ constexpr bool of_processes(way w) { return w >= way::one_fork_each; }
 /// What reuses the threads, or the processes, that `w` starts.
 constexpr way pool_for(way w) { return of_processes(w) ? way::process_pool : way::pool; }
 
+constexpr bool of_pool(way w) { return w == pool_for(w); }
+
 /// Of one round; times in milliseconds.
 struct cost {
+  double files = 0;
   double wall = 0;          ///< from nothing to all results, with the start and end of all threads and processes
   double cpu = 0;           ///< user and system time of the process and its children
   double p50 = 0;           ///< of a task, from just before its submission to its result
