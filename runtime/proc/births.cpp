@@ -13,6 +13,7 @@
 #include "remuda/error.hpp"
 #include "runtime/os/error.hpp"
 #include "runtime/os/memfd.hpp"
+#include "runtime/os/memory_node.hpp"
 #include "runtime/os/pidfd.hpp"
 #include "runtime/proc/code_ref.hpp"
 #include "runtime/proc/harden.hpp"
@@ -122,6 +123,10 @@ void process_core::new_ring(lane& l, os::unique_fd file) {
   {
     const std::lock_guard lock(l.sending);
     l.memory.map(file.get());
+    // All of it for the worker's CPU, whichever side touches a page first.
+    if (const unsigned node = placement_.cpu_of(l.index).numa_node; options_.pin && node != unknown_id) {
+      os::prefer_node(l.memory.base(), l.memory.layout().total, node);
+    }
     l.ring.reset(l.memory.slots());
     l.arguments.emplace(file.get(), l.memory.base(), l.memory.layout().arguments,
                         l.memory.layout().arguments + options_.max_payload, l.memory.layout().capacity + 1);

@@ -56,7 +56,7 @@ class worker {
         calls_(memory_.slots(), layout_.capacity),
         budget_(nanoseconds(settings.spin_ns)) {
     memory_.map(fds.segment);
-    // First touched here, so that the pages are on this CPU's node. Kernels before 5.14 leave it to the first use.
+    // Touched before the first task needs them. Kernels before 5.14 leave it to the first use.
     constexpr std::size_t warm = std::size_t{64} << 10;
     madvise(memory_.base(), std::min(layout_.arguments + warm, layout_.total), MADV_POPULATE_WRITE);
     madvise(memory_.base() + layout_.results, std::min(warm, layout_.total - layout_.results), MADV_POPULATE_WRITE);
