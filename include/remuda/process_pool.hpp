@@ -84,7 +84,8 @@ struct process_pool_options {
   /// worker, memory is not.
   std::size_t max_payload = std::size_t{256} << 20;
   /// Bytes that all shared buffers of the pool may have together (whole pages each). Addresses are reserved for it here
-  /// with the first buffer and in each worker, memory is not. 0: no buffers.
+  /// with the first buffer and in each worker, memory is not. Never more than the limit on file sizes (ulimit -f). 0:
+  /// no buffers.
   std::size_t max_shared = std::size_t{64} << 30;
   /// Called in each worker, also in replacements, before any task. If it throws, the constructor throws that error; if
   /// it throws in a replacement, the pool is broken.
@@ -98,7 +99,8 @@ struct process_pool_options {
   /// So many deaths of workers in a row without a finished task break the pool; so do as many of one worker's
   /// replacements in a row while they start. At least 1.
   unsigned max_deaths_in_a_row = 32;
-  /// Gets what callbacks and posted tasks throw, on a thread of this process. Default: one line on stderr.
+  /// Gets what callbacks and posted tasks throw, on a thread of this process. Must not wait for tasks of the pool.
+  /// Default: one line on stderr.
   std::function<void(std::exception_ptr)> on_error = nullptr;
   /// Gets what workers write to stdout and stderr, line by line without the line's end, with the worker's number; on
   /// the pool's own thread. Default: to this process's stdout and stderr.
@@ -138,6 +140,8 @@ class process_pool {
   /// containers, types with cereal functions. What cannot travel does not compile.
   /// Any thread; takes a short lock (apart from when_full::block). Throws shutdown_error, pool_full_error,
   /// broken_pool_error, std::bad_alloc. An argument that throws while it is encoded makes the future an error.
+  /// What encodes arguments and decodes results, the types' own cereal functions, and the destructors of arguments must
+  /// not use the pool: they run with the lock of one worker's ring held, or as its one receiver.
   template <class F, class... Args>
   future<task_result<F, Args...>> submit(F&& f, Args&&... args) {
     return submit(task_options{}, std::forward<F>(f), std::forward<Args>(args)...);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include <cerrno>
 #include <limits>
@@ -26,6 +27,11 @@ int create(const char* name) noexcept {
 unique_fd make_memfd(const char* name, std::size_t bytes) {
   if (bytes > static_cast<std::size_t>(std::numeric_limits<off_t>::max())) {
     throw_errno(EFBIG, "cannot make " + std::to_string(bytes) + " bytes of shared memory");
+  }
+  rlimit files{};
+  // Beyond it the kernel would send SIGXFSZ.
+  if (getrlimit(RLIMIT_FSIZE, &files) == 0 && files.rlim_cur != RLIM_INFINITY && bytes > files.rlim_cur) {
+    throw_errno(EFBIG, "cannot make " + std::to_string(bytes) + " bytes of shared memory; see ulimit -f");
   }
   unique_fd fd(create(name));
   if (!fd) throw_errno(errno, "cannot make shared memory");

@@ -29,15 +29,22 @@ bool lied_to(lane& l) {
 
 void process_core::audit() {
   const auto now = std::chrono::steady_clock::now();
+  // relaxed: what the sender who has cleared it sent is seen by its kick
+  if (!watching_) watching_ = !unwatched_.load(std_sync::relaxed);
   if (now < next_audit_) return;
   next_audit_ = now + between_looks;
+  watching_ = false;
   for (const auto& l : lanes_) {
     const std::lock_guard lock(l->sending);
-    if (l->phase != lane_phase::open || l->ring.in_flight() == 0) continue;
     const std::uint64_t tail = l->ring.tail();
+    const bool moved = std::exchange(l->audited_tail, tail) != tail;
+    // On as long as there is something to do, and a whole look longer, so that a program that sends a task now and then
+    // pays for that only once.
+    watching_ = watching_ || moved || l->ring.in_flight() != 0;
+    if (l->phase != lane_phase::open || l->ring.in_flight() == 0) continue;
     if (lied_to(*l)) {
       doom(*l);
-    } else if (std::exchange(l->audited_tail, tail) == tail && l->ring.state_at(tail) == slot_state::ready) {
+    } else if (!moved && l->ring.state_at(tail) == slot_state::ready) {
       // It may have wiped out that it sleeps.
       os::futex_wake_shared(l->memory.header().worker.address(), os::futex_wake_all);
     }

@@ -64,10 +64,14 @@ void process_core::worker_gone(lane& l, int status) {
 /// Deals with all that the lane's process has left behind.
 void process_core::clear_away(lane& l, int status) {
   read_output(l, true);
-  receive(l, nullptr);  // what it has answered counts
-  // Nobody else receives from here on. Who does so now may have results in hand, but leaves none behind: it looks
-  // again.
-  while (l.receiving.exchange(true, std_sync::acq_rel)) std::this_thread::yield();
+  // What it has answered counts. Then nobody else receives; but who did so meanwhile may have been refused its next
+  // look by us, and have left something behind.
+  for (;;) {
+    receive(l, nullptr);
+    while (l.receiving.exchange(true, std_sync::acq_rel)) std::this_thread::yield();
+    if (l.ring.look() != call_look::done) break;
+    l.receiving.store(false, std_sync::release);
+  }
 
   state* running = nullptr;
   std::vector<state*> unstarted;
@@ -81,12 +85,13 @@ void process_core::clear_away(lane& l, int status) {
     const bool doomed = l.doomed;
     by_plan = !doomed && WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
               l.memory.header().retired.load(std_sync::relaxed) != 0 && l.run.load(std_sync::relaxed) > l.run_before;
+    bool oldest = true;
     for (std::uint64_t p = l.ring.tail(); p < l.ring.head(); ++p) {
       const slot_state s = l.ring.state_at(p);
       state* const task = l.take_task(p);
       if (task == nullptr) continue;
       // A worker runs one at a time. What else it marked it has not run, or is none of our making.
-      const bool denied = !by_plan && p == l.ring.tail() && s != slot_state::taken &&
+      const bool denied = !by_plan && std::exchange(oldest, false) && s != slot_state::taken &&
                           ++task->ops->remote(task)->bad_luck >= most_bad_luck;
       if (!denied && (s == slot_state::ready || s == slot_state::withdrawn || running != nullptr)) {
         unstarted.push_back(task);
@@ -214,22 +219,14 @@ void process_core::end_broken() {
   int signal = SIGKILL;
   if (const auto asked = end_signal_.load(std_sync::relaxed); asked != 0) signal = static_cast<int>(asked);
   if (std::exchange(broken_seen_, true)) return;
-  std::deque<state*> tasks;
-  {
-    const std::lock_guard lock(mutex_);
-    tasks.swap(pending_);
-    pending_count_.store(0, std_sync::relaxed);
-  }
+  std::vector<state*> tasks = take_pending();
   for (const auto& l : lanes_) {
     const std::lock_guard lock(l->sending);
     l->open.store(false, std_sync::relaxed);
     if (l->phase == lane_phase::open || l->phase == lane_phase::starting) {
       l->phase = lane_phase::ending;
       l->doomed = true;
-      for (std::uint64_t p = l->ring.tail(); p < l->ring.head(); ++p) {
-        if (l->task_at(p).load(std_sync::relaxed) == nullptr || !l->ring.withdraw(p)) continue;
-        if (state* const task = l->take_task(p)) tasks.push_back(task);
-      }
+      withdraw(*l, l->ring.tail(), l->ring.capacity(), tasks);
     }
     if (l->pidfd) os::send_signal(l->pidfd.get(), signal);
   }

@@ -17,11 +17,6 @@ namespace {
 /// So many cost one lock and one look at whether the worker sleeps.
 constexpr std::size_t most_sent_at_once = 32;
 
-void wake_worker(lane& l) {
-  segment_header& header = l.memory.header();
-  if (header.worker.ring() != 0) os::futex_wake_shared(header.worker.address(), os::futex_wake_all);
-}
-
 }  // namespace
 
 void process_core::dispatch(state* task, bool fresh) {
@@ -79,6 +74,14 @@ lane* process_core::choose() {
   return best;
 }
 
+/// The worker has something in its ring, and the supervisor somebody to watch.
+void process_core::tell(lane& l) {
+  segment_header& header = l.memory.header();
+  if (header.worker.ring() != 0) os::futex_wake_shared(header.worker.address(), os::futex_wake_all);
+  // After the fence in ring(), against the one in announce_sleep().
+  if (unwatched_.load(std_sync::relaxed) && unwatched_.exchange(false, std_sync::relaxed)) kick();
+}
+
 process_core::sent process_core::send(lane& l, state* task, bool fresh) {
   if (!fresh) return send_waiting(l, {&task, 1}) != 0 ? sent::yes : sent::no_room;
   bool kicks = false;
@@ -87,7 +90,7 @@ process_core::sent process_core::send(lane& l, state* task, bool fresh) {
   attempt tried;
   {
     const std::lock_guard lock(l.sending);
-    if (closed_.load(std_sync::relaxed) && !inside()) return sent::gone;
+    if (refused()) return sent::gone;
     if (l.phase != lane_phase::open || l.ring.full()) return sent::no_room;
     const std::uint64_t head = l.ring.head();
     remote_part& part = *task->ops->remote(task);
@@ -98,7 +101,7 @@ process_core::sent process_core::send(lane& l, state* task, bool fresh) {
     behind = l.ring.in_flight() > 1;
     told = l.ring.head() != head;
   }
-  if (told) wake_worker(l);
+  if (told) tell(l);
   if (!tried.room) return sent::no_room;
   if (tried.failure != nullptr) {
     const guest_visit visit(*this);
@@ -141,7 +144,7 @@ std::size_t process_core::send_waiting(lane& l, std::span<state* const> tasks) {
     behind = l.ring.in_flight() > 1;
     told = l.ring.head() != head;
   }
-  if (told) wake_worker(l);
+  if (told) tell(l);
   for (std::size_t i = 0; i < n; ++i) {
     if (ours[i] && tried[i].failure == nullptr) continue;
     const guest_visit visit(*this);
@@ -170,7 +173,7 @@ void process_core::look_for_idle() {
   std_sync::full_fence();
   for (std::uint32_t k = 0; k < size(); ++k) {
     if (busy_[k].load(std_sync::relaxed) != 0 || !lanes_[k]->open.load(std_sync::relaxed)) continue;
-    if (!unfair_.exchange(true, std_sync::relaxed)) kick();
+    if (!unfair_.exchange(true, std_sync::acq_rel)) kick();
     break;
   }
 }
@@ -241,11 +244,16 @@ bool process_core::tell_modules(lane& l) {
   return true;
 }
 
+/// What is submitted now comes too late. Callbacks may still submit while the pool ends, but not when it is broken.
+bool process_core::refused() const {
+  return closed_.load(std_sync::relaxed) && (broken_.load(std_sync::relaxed) || !inside());
+}
+
 /// False: the pool has closed, and the task is one that was submitted just now.
 bool process_core::put_pending(state* task, bool in_front, bool fresh) {
   // The lock that shutdown() takes after it has closed.
   const std::lock_guard lock(mutex_);
-  if (fresh && closed_.load(std_sync::relaxed) && !inside()) return false;
+  if (fresh && (refused() || finished_)) return false;
   task->ops->remote(task)->place.store(0, std_sync::relaxed);
   if (in_front) {
     pending_.push_front(task);
@@ -256,10 +264,20 @@ bool process_core::put_pending(state* task, bool in_front, bool fresh) {
   return true;
 }
 
+/// Ends all that waits, where nothing is sent any more. False: the pool goes on.
+bool process_core::end_pending() {
+  const bool broken = broken_.load(std_sync::acquire);  // acquire: the reason
+  if (!broken && !cancel_pending_.load(std_sync::relaxed)) return false;
+  const guest_visit visit(*this);
+  const callbacks_at_end later;
+  for (state* const task : take_pending()) give_up(task, broken ? broken_error() : nullptr);
+  return true;
+}
+
 /// Sends what waits, as far as there is room.
 void process_core::drain_pending() {
   for (;;) {
-    if (pending_count_.load(std_sync::relaxed) == 0) return;
+    if (pending_count_.load(std_sync::relaxed) == 0 || end_pending()) return;
     lane* const l = choose();
     if (l == nullptr) return;
     const guest_visit visit(*this);  // the tasks are in nobody's sight for a moment
@@ -280,16 +298,11 @@ void process_core::drain_pending() {
       }
       pending_count_.fetch_sub(n, std_sync::relaxed);
     }
-    std::size_t dealt_with = 0;
-    if (cancel_pending_.load(std_sync::relaxed) || broken_.load(std_sync::relaxed)) {
-      for (; dealt_with < n; ++dealt_with) give_up(tasks[dealt_with], nullptr);
-    } else {
-      dealt_with = send_waiting(*l, {tasks.data(), n});
-    }
+    const std::size_t dealt_with = send_waiting(*l, {tasks.data(), n});
     if (dealt_with == n) continue;
     while (n > dealt_with) put_pending(tasks[--n], true, false);
     std_sync::full_fence();  // who makes room looks for pending tasks after a fence, and found none while we had them
-    if (l->ring.tail() == tail) return;
+    if (end_pending() || (l->ring.tail() == tail && !somebody_is_idle())) return;
   }
 }
 

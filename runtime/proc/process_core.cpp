@@ -4,7 +4,10 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <stdexcept>
 #include <system_error>
@@ -27,6 +30,8 @@ namespace {
 /// back when the worker dies or is held up.
 constexpr std::uint32_t ring_capacity = 256;
 
+std::size_t page_bytes() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
+
 process_pool_options checked(process_pool_options options) {
   if (options.max_deaths_in_a_row == 0) {
     throw std::invalid_argument("process_pool: max_deaths_in_a_row is 0; it must be at least 1");
@@ -36,6 +41,11 @@ process_pool_options checked(process_pool_options options) {
   }
   if (options.max_shared > (std::size_t{1} << 44)) {
     throw std::invalid_argument("process_pool: max_shared must be at most 16 TiB");
+  }
+  // Memory files count as files. The default is more than such a limit allows, and most pools need none of it.
+  rlimit files{};
+  if (getrlimit(RLIMIT_FSIZE, &files) == 0 && files.rlim_cur != RLIM_INFINITY) {
+    options.max_shared = std::min<std::size_t>(options.max_shared, files.rlim_cur / page_bytes() * page_bytes());
   }
   return options;
 }
@@ -270,10 +280,10 @@ process_pool_stats process_core::stats() const {
     auto& w = out.workers.emplace_back();
     w.cpu = options_.pin ? static_cast<int>(placement_.cpu_of(l->index).os_index) : -1;
     w.run = l->run.load(std_sync::relaxed);
-    const std::uint64_t in_ring = l->ring.in_flight();
-    out.pending += in_ring > 1 ? in_ring - 1 : 0;  // one of them runs
     if (forked) continue;
     const std::lock_guard lock(l->sending);
+    const std::uint64_t in_ring = l->ring.in_flight();
+    out.pending += in_ring > 1 ? in_ring - 1 : 0;  // one of them runs
     w.pid = l->pid;
     w.replaced = l->replaced;
   }

@@ -96,10 +96,17 @@ class process_core final : public remote_home {
   void drain_pending();
 
   // take_back.cpp
+  void tell(lane& l);
+  bool refused() const;
+  bool end_pending();
+  bool somebody_is_idle() const;
+  static bool has_tasks_behind(lane& l);
   bool queue_behind_work() const;
   bool share_out();
   bool spare_those_behind(lane& l, std::uint64_t position, std::vector<state*>& behind);
   void send_elsewhere(const std::vector<state*>& tasks);
+  void withdraw(lane& l, std::uint64_t begin, std::size_t most, std::vector<state*>& taken);
+  std::vector<state*> take_pending();
   void cancel_all_pending();
 
   // receive.cpp
@@ -133,6 +140,7 @@ class process_core final : public remote_home {
   time_point next_look() const;
   void kick();
   bool drained() const;
+  bool finished();
   void end_workers();
 
   // worker_output.cpp
@@ -191,6 +199,8 @@ class process_core final : public remote_home {
   atomic<bool> broken_{false};
   atomic<std::uint32_t> ended_{0};  // also a futex: shutdown waits on it
   atomic<bool> asleep_{false};      // the supervisor is, or is about to be
+  atomic<bool> unwatched_{false};   // it sleeps without an end, for nothing was in flight for long: who sends wakes it
+  atomic<std::uint32_t> kicks_{0};  // asked for, whether it slept or not
   atomic<bool> unfair_{false};      // somebody has seen tasks behind a long one and a worker without work
   atomic<std::uint32_t> end_signal_{0};
   alignas(cache_line) atomic<std::uint64_t> queued_{0};  // bounded mode only
@@ -208,6 +218,7 @@ class process_core final : public remote_home {
   std::thread supervisor_;
   std::shared_ptr<shared_heap> heap_;  // null after the end: descriptor and memory stay only with buffers that are left
   bool detached_ = false;
+  bool finished_ = false;  // nothing is taken any more, whoever submits
   std::mutex joining_;
 
   // Of the supervisor.
@@ -219,7 +230,8 @@ class process_core final : public remote_home {
   std::uint64_t seen_received_ = 0;  // results, when it last asked whether they stream
   unsigned turns_ = 0;
   bool crowded_ = false;  // others want this thread's CPU
-  bool unfair_seen_ = false;
+  std::uint32_t kicks_seen_ = 0;
+  bool watching_ = true;  // looks once a second: something was in flight lately
   bool cancel_seen_ = false;
   bool broken_seen_ = false;
   bool ending_workers_ = false;

@@ -14,6 +14,7 @@ namespace remuda::detail {
 namespace {
 
 constexpr std::size_t most_at_once = 32;
+constexpr unsigned most_empty_looks = 1000;
 
 /// A thread that waits for a task this near to the ring's front takes its result itself; for one farther back the
 /// pool's own thread does, lest every result on the way wakes it.
@@ -52,6 +53,7 @@ std::exception_ptr garbage() {
 
 std::size_t process_core::receive(lane& l, const state* awaited) {
   std::size_t total = 0;
+  unsigned looks = 0;
   while (l.ring.look() != call_look::nothing) {
     // acquire: comes after the last receiver; release: see below
     if (l.receiving.exchange(true, std_sync::acq_rel)) return total;
@@ -111,11 +113,13 @@ std::size_t process_core::receive(lane& l, const state* awaited) {
     if (pending_count_.load(std_sync::relaxed) != 0) {
       drain_pending();
     } else if (busy_[l.index].load(std_sync::relaxed) == 0 && !unfair_.load(std_sync::relaxed) && queue_behind_work()) {
-      unfair_.store(true, std_sync::relaxed);
+      unfair_.store(true, std_sync::release);
       kick();
     }
     total += answers;
-    if (answers == 0) return total;
+    // Another one took it. What was refused to threads meanwhile is for us to find, so there is one look more; but a
+    // worker that writes now this word and now that holds nobody for ever.
+    if (answers == 0 && ++looks == most_empty_looks) return total;
   }
   return total;
 }

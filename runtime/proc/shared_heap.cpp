@@ -72,6 +72,10 @@ block_ptr read_block(wire_reader& from) {
   return from.buffers()->find(at);
 }
 
+namespace {
+std::size_t offset_of(const block_ptr& block) { return block->offset; }
+}  // namespace
+
 shared_heap::shared_heap(std::uint64_t pool, std::size_t bytes)
     : pool_(pool), owner_(getpid()), bytes_(whole_pages(bytes)) {
   if (bytes_ == 0) return;
@@ -178,10 +182,10 @@ void task_buffers::send(const block_ptr& block) {
 
 block_ptr task_buffers::find(const place& at) {
   if (given_ != nullptr) {
-    const auto found = std::find_if(given_->begin(), given_->end(), [&at](const block_ptr& b) {
-      return b->offset == at.offset && b->bytes == at.bytes;
-    });
-    if (found != given_->end()) return *found;
+    // A result may name many, and as often as its worker likes.
+    if (!std::exchange(sorted_, true)) std::ranges::sort(*given_, {}, &offset_of);
+    const auto found = std::ranges::lower_bound(*given_, at.offset, {}, &offset_of);
+    if (found != given_->end() && offset_of(*found) == at.offset && (*found)->bytes == at.bytes) return *found;
   }
   throw serialization_error("the task returned a shared_buffer that it was not given");
 }

@@ -80,6 +80,7 @@ class task_buffers final : public buffer_port {
  private:
   std::uint64_t pool_;
   std::unique_ptr<given_blocks>& given_;
+  bool sorted_ = false;
 };
 
 /// In a worker.

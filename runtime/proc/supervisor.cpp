@@ -44,6 +44,7 @@ void clear(int eventfd) {
 }  // namespace
 
 void process_core::kick() {
+  kicks_.fetch_add(1, std_sync::relaxed);
   std_sync::full_fence();  // after whatever there is to see now; against the store in announce_sleep()
   if (!asleep_.load(std_sync::relaxed)) return;
   const std::uint64_t one = 1;
@@ -54,7 +55,7 @@ void process_core::supervise() {
   serving = this;
   os::set_thread_name(options_.name + "/super");
   const auto keep = shared_from_this();
-  while (!drained()) {
+  while (!finished()) {
     try {
       turn({}, true);
     } catch (const std::exception& e) {  // no memory, no descriptors
@@ -74,6 +75,7 @@ void process_core::serve(const deadline& until) {
 
 /// One look at everything; sleeps where there is nothing, at most until the deadline.
 void process_core::turn(const deadline& until, bool may_sleep) {
+  kicks_seen_ = kicks_.load(std_sync::acquire);  // acquire: what they are about
   const bool received_some = receive_all();
   if (finish_handed_over() || received_some) {
     last_found_ = steady_clock::now();
@@ -87,7 +89,10 @@ void process_core::turn(const deadline& until, bool may_sleep) {
   }
   if (broken_.load(std_sync::acquire)) end_broken();
   if (cancel_pending_.load(std_sync::relaxed) && !std::exchange(cancel_seen_, true)) cancel_all_pending();
-  if (unfair_.load(std_sync::relaxed)) unfair_.store(share_out(), std_sync::relaxed);
+  // Cleared first: who sets it while we look kicks.
+  if (unfair_.load(std_sync::relaxed) && unfair_.exchange(false, std_sync::acq_rel) && share_out()) {
+    unfair_.store(true, std_sync::relaxed);
+  }
   drain_pending();
   check_times();
   audit();
@@ -133,14 +138,15 @@ bool process_core::in_flight() const {
 void process_core::announce_sleep(rest how) {
   flush_remote_frees();
   asleep_.store(true, std_sync::relaxed);
-  std_sync::full_fence();  // the looks that follow come after it; pairs with kick()
+  unwatched_.store(!watching_, std_sync::relaxed);
+  std_sync::full_fence();  // the looks that follow come after it; pairs with kick() and tell()
   if (how == rest::nap) return;
   for (const auto& l : lanes_) l->memory.header().supervisor.announce(1);
 }
 
 /// Something to do has come up before the bells were set.
 bool process_core::something_to_do(rest how) {
-  if (unfair_.load(std_sync::relaxed) != unfair_seen_) return true;
+  if (kicks_.load(std_sync::relaxed) != kicks_seen_) return true;
   if (end_signal_.load(std_sync::relaxed) != 0 && !broken_seen_) return true;
   if (broken_.load(std_sync::relaxed) && !broken_seen_) return true;
   if (cancel_pending_.load(std_sync::relaxed) && !cancel_seen_) return true;
@@ -159,7 +165,6 @@ void process_core::wait_for_events(const deadline& until, rest how) {
   if (how == rest::none) {
     count = epoll_wait(events_.get(), events.data(), static_cast<int>(events.size()), 0);
   } else {
-    unfair_seen_ = unfair_.load(std_sync::relaxed);
     announce_sleep(how);
     time_point wake = next_look();
     if (how == rest::nap) wake = std::min(wake, steady_clock::now() + nap);
@@ -255,9 +260,14 @@ void process_core::check_times(lane& l, time_point now) {
     if (l.timed == 0 || l.phase != lane_phase::open) return;
     if (l.ring.in_flight() == 0) l.timed = 0;
     // Of those in the ring the first with a limit counts: the others begin after it.
+    bool oldest = true;
     for (std::uint64_t p = l.ring.tail(); p < l.ring.head(); ++p) {
+      if (l.task_at(p).load(std_sync::relaxed) == nullptr) continue;
       const nanoseconds limit = l.limit_at(p);
-      if (limit.count() <= 0 || l.task_at(p).load(std_sync::relaxed) == nullptr) continue;
+      if (limit.count() <= 0) {
+        oldest = false;
+        continue;
+      }
       const volatile call_slot& slot = l.ring.at(p);
       const std::int64_t said = slot.started_at;  // the worker's word: it can shorten the limit of its own task
       const time_point started{nanoseconds(said)};
@@ -265,7 +275,7 @@ void process_core::check_times(lane& l, time_point now) {
       const nanoseconds at_most = std::min<nanoseconds>(limit, longest_limit);
       time_point due = (running ? started : now) + at_most;
       // But not put it off: nothing is before the oldest, so it has begun, or will in a moment.
-      if (p != l.ring.tail()) {
+      if (!oldest) {
         l.timed_front.reset();
       } else if (!l.timed_front || l.timed_front->first != p) {
         l.timed_front.emplace(p, now);
@@ -294,7 +304,7 @@ void process_core::check_times(lane& l, time_point now) {
 
 process_core::time_point process_core::next_look() const {
   time_point at = std::min(next_time_, kill_at_);
-  if (in_flight()) at = std::min(at, next_audit_);
+  if (watching_) at = std::min(at, next_audit_);
   if (unfair_.load(std_sync::relaxed)) at = std::min(at, steady_clock::now() + share_again);
   return at;
 }
@@ -316,6 +326,14 @@ bool process_core::drained() const {
     }
   }
   return visits_.load(std_sync::acquire) == visits;  // nobody came and went meanwhile with a task in hand
+}
+
+/// Drained, and nothing is taken from here on: what hooks submit while the workers end would never run.
+bool process_core::finished() {
+  if (!drained()) return false;
+  const std::lock_guard lock(mutex_);
+  finished_ = pending_.empty();
+  return finished_;
 }
 
 void process_core::end_workers() {
@@ -345,7 +363,13 @@ void process_core::end_workers() {
     if (steady_clock::now() > start + 2 * patience) zygote_.reset();  // it takes all its workers along
     std::array<epoll_event, 64> events;
     const int count = epoll_wait(events_.get(), events.data(), static_cast<int>(events.size()), 100);
-    for (int i = 0; i < count; ++i) handle_event(events[static_cast<std::size_t>(i)].data.u64);
+    for (int i = 0; i < count; ++i) {
+      try {
+        handle_event(events[static_cast<std::size_t>(i)].data.u64);
+      } catch (const std::exception&) {
+        // No memory, no descriptors: then patience ends, and the zygote takes its workers along.
+      }
+    }
   }
   zygote_.reset();
   for (const auto& l : lanes_) {

@@ -14,17 +14,26 @@ constexpr nanoseconds held_up{200'000};
 
 }  // namespace
 
+bool process_core::somebody_is_idle() const {
+  return std::any_of(lanes_.begin(), lanes_.end(), [this](const auto& l) {
+    return l->open.load(std_sync::relaxed) && busy_[l->index].load(std_sync::relaxed) == 0;
+  });
+}
+
+/// Tasks wait behind the oldest. What was taken back lies in the ring, too, until its worker comes that far.
+bool process_core::has_tasks_behind(lane& l) {
+  const std::uint64_t head = l.ring.head();
+  for (std::uint64_t p = l.ring.tail() + 1; p < head; ++p) {
+    if (l.task_at(p).load(std_sync::relaxed) != nullptr) return true;  // relaxed: a hint
+  }
+  return false;
+}
+
 /// Some worker has nothing to do while tasks wait behind others.
 bool process_core::queue_behind_work() const {
-  bool idle = false;
-  bool waiting = false;
-  for (const auto& l : lanes_) {
-    if (!l->open.load(std_sync::relaxed)) continue;
-    const std::uint64_t n = l->ring.in_flight();
-    idle = idle || n == 0;
-    waiting = waiting || n > 1;
-  }
-  return idle && waiting;
+  return somebody_is_idle() && std::any_of(lanes_.begin(), lanes_.end(), [](const auto& l) {
+           return l->open.load(std_sync::relaxed) && has_tasks_behind(*l);
+         });
 }
 
 /// Supervisor: gives idle workers half of what lies behind a task that takes long. True: worth another look soon.
@@ -36,24 +45,30 @@ bool process_core::share_out() {
   for (const auto& victim : lanes_) {
     const std::uint64_t tail = victim->ring.tail();
     const bool stuck = std::exchange(victim->seen_tail, tail) == tail;
-    if (!victim->open.load(std_sync::relaxed) || victim->ring.in_flight() < 2) continue;
+    if (!victim->open.load(std_sync::relaxed) || !has_tasks_behind(*victim)) continue;
     again = true;
     if (!stuck) continue;
     std::vector<state*> taken;
     {
       const std::lock_guard lock(victim->sending);
-      const std::uint64_t head = victim->ring.head();
-      std::size_t wanted = (victim->ring.in_flight() + 1) / 2;
-      for (std::uint64_t p = victim->ring.tail(); p < head && wanted != 0; ++p) {
-        // Not the modules' and the initializer's, which are nobody's tasks.
-        if (victim->task_at(p).load(std_sync::relaxed) == nullptr || !victim->ring.withdraw(p)) continue;
-        if (state* const task = victim->take_task(p)) taken.push_back(task);
-        --wanted;
-      }
+      withdraw(*victim, victim->ring.tail(), (victim->ring.in_flight() + 1) / 2, taken);
     }
     send_elsewhere(taken);
   }
   return again && queue_behind_work();
+}
+
+/// Takes tasks that the worker has not begun back from it: oldest first, from this position on, at most so many.
+/// REQUIRES: `sending` is held.
+void process_core::withdraw(lane& l, std::uint64_t begin, std::size_t most, std::vector<state*>& taken) {
+  const std::uint64_t head = l.ring.head();
+  taken.reserve(taken.size() + static_cast<std::size_t>(head - std::min(head, begin)));  // nothing may throw below
+  for (std::uint64_t p = begin; p < head && most != 0; ++p) {
+    // Not the modules' and the initializer's calls, which are nobody's tasks.
+    if (l.task_at(p).load(std_sync::relaxed) == nullptr || !l.ring.withdraw(p)) continue;
+    if (state* const task = l.take_task(p)) taken.push_back(task);
+    --most;
+  }
 }
 
 bool process_core::take_back(state* s, bool force) {
@@ -111,10 +126,7 @@ bool process_core::take_back(state* s, bool force) {
 /// else can have begun. False: the call has ended meanwhile, so there is no reason to kill. REQUIRES: `sending` is
 /// held.
 bool process_core::spare_those_behind(lane& l, std::uint64_t position, std::vector<state*>& behind) {
-  for (std::uint64_t p = position + 1; p < l.ring.head(); ++p) {
-    if (l.task_at(p).load(std_sync::relaxed) == nullptr || !l.ring.withdraw(p)) continue;
-    if (state* const task = l.take_task(p)) behind.push_back(task);
-  }
+  withdraw(l, position + 1, l.ring.capacity(), behind);
   // Not "taken": that is the worker's to say, and one that takes its claim back is to be killed all the same.
   return position >= l.ring.tail() && l.ring.state_at(position) != slot_state::done;
 }
@@ -139,20 +151,21 @@ bool process_core::begun(const state* s) const {
   return l.ring.state_at(position) != slot_state::ready;
 }
 
+/// All that waits in the queue of this process.
+std::vector<state*> process_core::take_pending() {
+  const std::lock_guard lock(mutex_);
+  std::vector<state*> tasks(pending_.begin(), pending_.end());
+  pending_.clear();
+  pending_count_.store(0, std_sync::relaxed);
+  return tasks;
+}
+
 /// Cancels what has not started. Supervisor.
 void process_core::cancel_all_pending() {
-  std::deque<state*> tasks;
-  {
-    const std::lock_guard lock(mutex_);
-    tasks.swap(pending_);
-    pending_count_.store(0, std_sync::relaxed);
-  }
+  std::vector<state*> tasks = take_pending();
   for (const auto& l : lanes_) {
     const std::lock_guard lock(l->sending);
-    for (std::uint64_t p = l->ring.tail(); p < l->ring.head(); ++p) {
-      if (l->task_at(p).load(std_sync::relaxed) == nullptr || !l->ring.withdraw(p)) continue;
-      if (state* const task = l->take_task(p)) tasks.push_back(task);
-    }
+    withdraw(*l, l->ring.tail(), l->ring.capacity(), tasks);
   }
   const guest_visit visit(*this);
   const callbacks_at_end later;
