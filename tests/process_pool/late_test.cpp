@@ -48,7 +48,9 @@ void results_count(unsigned max_tasks, std::size_t tasks, std::size_t bytes, int
       for (const auto& f : results) f.wait();
     });
     for (std::size_t i = 0; i < tasks; ++i) EXPECT_NO_THROW(EXPECT_EQ(results[i].get().size(), bytes)) << i;
-    if (max_tasks == 0) EXPECT_THROW(last.get(), remuda::worker_died);
+    if (max_tasks == 0) {
+      EXPECT_THROW(last.get(), remuda::worker_died);
+    }
     other.join();
     for (std::size_t i = 0; i < tasks; ++i) EXPECT_EQ(runs[i], 1) << i;
   }
