@@ -29,13 +29,13 @@ class posix_mq_peer {
   class queue {
    public:
     explicit queue(const char* what) {
-      const std::string name = "/remuda-bench-" + std::to_string(getpid()) + what;
+      const std::string path = "/remuda-bench-" + std::to_string(getpid()) + what;
       mq_attr attributes{};
       attributes.mq_maxmsg = window;
       attributes.mq_msgsize = sizeof(pid_t);
-      queue_ = mq_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600, &attributes);
+      queue_ = mq_open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600, &attributes);
       if (queue_ < 0) throw_errno("mq_open");
-      mq_unlink(name.c_str());  // the child inherits the descriptor
+      mq_unlink(path.c_str());  // the child inherits the descriptor
     }
     ~queue() { mq_close(queue_); }
     queue(const queue&) = delete;
