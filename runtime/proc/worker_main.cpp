@@ -109,7 +109,7 @@ class worker {
   }
 
   payload_writer writer_for(call_slot& slot) {
-    results_.free_before(header().received.load(std_sync::acquire));  // acquire: the parent has read them
+    free_received();
     return {slot.bytes, call_slot::inline_bytes,
             results_,   [](void* self) { static_cast<worker*>(self)->wait_for_room(); },
             this,       &heap_};
@@ -258,12 +258,17 @@ class worker {
   /// Earlier results fill the area: the parent has to take them first.
   void wait_for_room() {
     ring_supervisor();
-    const std::uint64_t seen = header().received.load(std_sync::relaxed);  // relaxed: compared below
     const std::uint32_t word = header().room.announce(1);
     fault_point(fault::waiting_for_room);
-    if (header().received.load(std_sync::relaxed) == seen) os::futex_wait_shared(header().room.address(), word);
+    // Compared with what was freed, not with a look just now: all may have been received since, and nothing comes then.
+    if (header().received.load(std_sync::relaxed) == freed_) os::futex_wait_shared(header().room.address(), word);
     header().room.withdraw(1);
-    results_.free_before(header().received.load(std_sync::acquire));  // acquire: the parent has read them
+    free_received();
+  }
+
+  void free_received() {
+    freed_ = header().received.load(std_sync::acquire);  // acquire: the parent has read them
+    results_.free_before(freed_);
   }
 
   worker_settings settings_;
@@ -274,6 +279,7 @@ class worker {
   mapped_heap heap_;
   call_ring_server<std_sync, call_slot> calls_;
   spin_budget budget_;
+  std::uint64_t freed_ = 0;    // the area has the room of the results before this position back
   std::uint64_t noticed_ = 0;  // results before this position are taken, or somebody was woken for them
   std::uint64_t done_ = 0;
   steady_clock::time_point next_look_{};

@@ -3,14 +3,17 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <numeric>
 #include <remuda/process_pool.hpp>
 #include <remuda/remuda.hpp>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "runtime/proc/call_slot.hpp"
@@ -21,6 +24,7 @@ namespace {
 
 using remuda::test::eventually;
 using remuda::test::processes_of;
+using remuda::test::shared_count;
 using remuda::test::with_workers;
 
 constexpr std::size_t kib = 1024;
@@ -166,6 +170,25 @@ TEST(Promise32Payload, LargeResultsThatNobodyTakesYetDoNotStopTheWorker) {
   for (int i = 0; i < 30; ++i) all.push_back(pool.submit(text_of_size, 700 * kib));
   EXPECT_EQ(pool.submit(size_of, text_of_size(10)).get(), 10U);
   for (const auto& f : all) EXPECT_TRUE(f.get() == text_of_size(700 * kib));
+}
+
+TEST(Promise32Payload, RoomThatCameWhileTheTaskRanIsFound) {
+  auto options = with_workers(1);
+  options.max_payload = 1024 * kib;
+  const shared_count go_on;
+  remuda::process_pool pool{options};
+  const auto first = pool.submit(text_of_size, 700 * kib);
+  const auto second = pool.submit(
+      [](const std::string& until_gone) {
+        while (std::filesystem::exists(until_gone)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        return text_of_size(700 * kib);
+      },
+      go_on.path());
+  // It runs, and has looked for free room before: nothing will be received from here on until it has written.
+  EXPECT_TRUE(first.get() == text_of_size(700 * kib));
+  unlink(go_on.path().c_str());
+  EXPECT_TRUE(second.wait_for(std::chrono::seconds(60)));
+  if (!second.done()) pool.kill();
 }
 
 TEST(Promise32Payload, TheDefaultLimitTakesManyMegabytesBothWays) {
