@@ -74,7 +74,7 @@ void process_core::clear_away(lane& l, int status) {
   }
 
   state* running = nullptr;
-  std::vector<state*> unstarted;
+  task_list unstarted;
   bool by_plan = false;
   bool at_start = false;
   std::unique_ptr<given_blocks> held;  // ends outside of the lock
@@ -128,7 +128,7 @@ void process_core::clear_away(lane& l, int status) {
       break_pool(std::to_string(l.failed_starts) + " replacements of one worker died in a row" + last);
     }
   }
-  for (auto at = unstarted.rbegin(); at != unstarted.rend(); ++at) requeue(*at);
+  while (state* const task = unstarted.pop_back()) requeue(task);
   if (running != nullptr) {
     remote_part& part = *running->ops->remote(running);
     if (part.retries > 0 && !broken_.load(std_sync::relaxed)) {
@@ -219,7 +219,7 @@ void process_core::end_broken() {
   int signal = SIGKILL;
   if (const auto asked = end_signal_.load(std_sync::relaxed); asked != 0) signal = static_cast<int>(asked);
   if (std::exchange(broken_seen_, true)) return;
-  std::vector<state*> tasks = take_pending();
+  task_list tasks = take_pending();
   for (const auto& l : lanes_) {
     const std::lock_guard lock(l->sending);
     l->open.store(false, std_sync::relaxed);
@@ -234,7 +234,7 @@ void process_core::end_broken() {
   const std::exception_ptr error = broken_error();
   const guest_visit visit(*this);
   const callbacks_at_end later;
-  for (state* task : tasks) give_up(task, error);
+  while (state* const task = tasks.pop_front()) give_up(task, error);
 }
 
 /// The zygote is gone, and the kernel has killed its workers with it.

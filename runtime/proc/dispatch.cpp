@@ -254,14 +254,30 @@ bool process_core::put_pending(state* task, bool in_front, bool fresh) {
   // The lock that shutdown() takes after it has closed.
   const std::lock_guard lock(mutex_);
   if (fresh && (refused() || finished_)) return false;
-  task->ops->remote(task)->place.store(0, std_sync::relaxed);
+  enqueue(task, in_front);
+  return true;
+}
+
+/// REQUIRES: `mutex_` is held.
+void process_core::enqueue(state* task, bool in_front) {
+  remote_part& part = *task->ops->remote(task);
+  part.place.store(0, std_sync::relaxed);
+  part.pending = true;
   if (in_front) {
     pending_.push_front(task);
   } else {
     pending_.push_back(task);
   }
   pending_count_.fetch_add(1, std_sync::relaxed);
-  return true;
+}
+
+/// Null when nothing waits. REQUIRES: `mutex_` is held.
+state* process_core::dequeue() {
+  state* const task = pending_.pop_front();
+  if (task == nullptr) return nullptr;
+  task->ops->remote(task)->pending = false;
+  pending_count_.fetch_sub(1, std_sync::relaxed);
+  return task;
 }
 
 /// Ends all that waits, where nothing is sent any more. False: the pool goes on.
@@ -270,7 +286,8 @@ bool process_core::end_pending() {
   if (!broken && !cancel_pending_.load(std_sync::relaxed)) return false;
   const guest_visit visit(*this);
   const callbacks_at_end later;
-  for (state* const task : take_pending()) give_up(task, broken ? broken_error() : nullptr);
+  task_list tasks = take_pending();
+  while (state* const task = tasks.pop_front()) give_up(task, broken ? broken_error() : nullptr);
   return true;
 }
 
@@ -292,11 +309,7 @@ void process_core::drain_pending() {
       const std::size_t share = in_ring == 0 ? 1 : pending_.size() / size();
       const std::size_t room = l->ring.capacity() - std::min<std::size_t>(in_ring, l->ring.capacity());
       const std::size_t most = std::clamp<std::size_t>(std::min(share, room), 1, most_sent_at_once);
-      for (; n < most && !pending_.empty(); ++n) {
-        tasks[n] = pending_.front();
-        pending_.pop_front();
-      }
-      pending_count_.fetch_sub(n, std_sync::relaxed);
+      while (n < most && !pending_.empty()) tasks[n++] = dequeue();
     }
     const std::size_t dealt_with = send_waiting(*l, {tasks.data(), n});
     if (dealt_with == n) continue;

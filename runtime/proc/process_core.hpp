@@ -10,7 +10,6 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -23,6 +22,7 @@
 #include "remuda/process_pool.hpp"
 #include "runtime/proc/lane.hpp"
 #include "runtime/proc/shared_heap.hpp"
+#include "runtime/proc/task_list.hpp"
 #include "runtime/proc/zygote.hpp"
 #include "runtime/sched/pool_home.hpp"
 #include "runtime/sync/spin.hpp"
@@ -93,6 +93,8 @@ class process_core final : public remote_home {
   bool write_call(lane& l, state* task, remote_part& part);
   bool tell_modules(lane& l);
   bool put_pending(state* task, bool in_front, bool fresh);
+  void enqueue(state* task, bool in_front);
+  state* dequeue();
   void drain_pending();
 
   // take_back.cpp
@@ -103,10 +105,10 @@ class process_core final : public remote_home {
   static bool has_tasks_behind(lane& l);
   bool queue_behind_work() const;
   bool share_out();
-  bool spare_those_behind(lane& l, std::uint64_t position, std::vector<state*>& behind);
-  void send_elsewhere(const std::vector<state*>& tasks);
-  void withdraw(lane& l, std::uint64_t begin, std::size_t most, std::vector<state*>& taken);
-  std::vector<state*> take_pending();
+  bool spare_those_behind(lane& l, std::uint64_t position, task_list& behind);
+  void send_elsewhere(task_list& tasks);
+  void withdraw(lane& l, std::uint64_t begin, std::size_t most, task_list& taken);
+  task_list take_pending();
   void cancel_all_pending();
 
   // receive.cpp
@@ -209,7 +211,7 @@ class process_core final : public remote_home {
 
   mutable std::mutex mutex_;  // all below
   std::condition_variable changed_;
-  std::deque<state*> pending_;
+  task_list pending_;
   std::vector<received> handed_over_;
   std::string broken_why_;
   std::exception_ptr broken_cause_;

@@ -1,6 +1,7 @@
 // Results out of the rings. Any thread of the parent may take them: the pool's own, or one that waits for one of them.
 //
 // The worker's side of the memory is not trusted: each field is read once into a private copy, checked, and then used.
+#include <new>
 #include <utility>
 
 #include "remuda/detail/remote_exception.hpp"
@@ -202,9 +203,11 @@ void process_core::give_up(state* task, std::exception_ptr error) {
 
 /// Callbacks run on the pool's own thread, not on one that waits for something else.
 void process_core::hand_over(const received& r) {
-  {
+  try {
     const std::lock_guard lock(mutex_);
     handed_over_.push_back(r);
+  } catch (const std::bad_alloc&) {  // better on the wrong thread than never
+    return end_task(r.task, r.outcome);
   }
   kick();
 }

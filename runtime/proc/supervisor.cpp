@@ -254,7 +254,7 @@ void process_core::check_times() {
 
 void process_core::check_times(lane& l, time_point now) {
   state* late = nullptr;
-  std::vector<state*> behind;
+  task_list behind;
   {
     const std::lock_guard lock(l.sending);
     if (l.timed == 0 || l.phase != lane_phase::open) return;

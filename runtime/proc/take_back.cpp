@@ -1,7 +1,6 @@
 // Taking tasks back: from a worker that is held up, for a cancellation, or before a worker is ended.
 #include <algorithm>
 #include <utility>
-#include <vector>
 
 #include "runtime/proc/process_core.hpp"
 #include "runtime/sched/dispatch.hpp"
@@ -48,7 +47,7 @@ bool process_core::share_out() {
     if (!victim->open.load(std_sync::relaxed) || !has_tasks_behind(*victim)) continue;
     again = true;
     if (!stuck) continue;
-    std::vector<state*> taken;
+    task_list taken;
     {
       const std::lock_guard lock(victim->sending);
       withdraw(*victim, victim->ring.tail(), (victim->ring.in_flight() + 1) / 2, taken);
@@ -60,9 +59,8 @@ bool process_core::share_out() {
 
 /// Takes tasks that the worker has not begun back from it: oldest first, from this position on, at most so many.
 /// REQUIRES: `sending` is held.
-void process_core::withdraw(lane& l, std::uint64_t begin, std::size_t most, std::vector<state*>& taken) {
+void process_core::withdraw(lane& l, std::uint64_t begin, std::size_t most, task_list& taken) {
   const std::uint64_t head = l.ring.head();
-  taken.reserve(taken.size() + static_cast<std::size_t>(head - std::min(head, begin)));  // nothing may throw below
   for (std::uint64_t p = begin; p < head && most != 0; ++p) {
     // Not the modules' and the initializer's calls, which are nobody's tasks.
     if (l.task_at(p).load(std_sync::relaxed) == nullptr || !l.ring.withdraw(p)) continue;
@@ -78,10 +76,9 @@ bool process_core::take_back(state* s, bool force) {
     bool found = false;
     {
       const std::lock_guard lock(mutex_);
-      const auto at = std::find(pending_.begin(), pending_.end(), s);
-      found = at != pending_.end();
+      found = std::exchange(part.pending, false);
       if (found) {
-        pending_.erase(at);
+        pending_.erase(s);
         pending_count_.fetch_sub(1, std_sync::relaxed);
       }
     }
@@ -98,7 +95,7 @@ bool process_core::take_back(state* s, bool force) {
     if (place == 0) return false;
   }
   lane& l = *lanes_[(place >> position_bits) - 1];
-  std::vector<state*> behind;
+  task_list behind;
   bool ours = false;
   {
     const std::lock_guard lock(l.sending);
@@ -125,16 +122,19 @@ bool process_core::take_back(state* s, bool force) {
 /// Before the process that runs the call at `position` is killed for it: takes back what lies behind, so that nothing
 /// else can have begun. False: the call has ended meanwhile, so there is no reason to kill. REQUIRES: `sending` is
 /// held.
-bool process_core::spare_those_behind(lane& l, std::uint64_t position, std::vector<state*>& behind) {
+bool process_core::spare_those_behind(lane& l, std::uint64_t position, task_list& behind) {
   withdraw(l, position + 1, l.ring.capacity(), behind);
   // Not "taken": that is the worker's to say, and one that takes its claim back is to be killed all the same.
   return position >= l.ring.tail() && l.ring.state_at(position) != slot_state::done;
 }
 
 /// Tasks taken back, oldest first, go to the front of the queue.
-void process_core::send_elsewhere(const std::vector<state*>& tasks) {
+void process_core::send_elsewhere(task_list& tasks) {
   if (tasks.empty()) return;
-  for (auto at = tasks.rbegin(); at != tasks.rend(); ++at) put_pending(*at, true, false);
+  {
+    const std::lock_guard lock(mutex_);
+    while (state* const task = tasks.pop_back()) enqueue(task, true);
+  }
   std_sync::full_fence();
   drain_pending();
 }
@@ -152,24 +152,23 @@ bool process_core::begun(const state* s) const {
 }
 
 /// All that waits in the queue of this process.
-std::vector<state*> process_core::take_pending() {
+task_list process_core::take_pending() {
+  task_list tasks;
   const std::lock_guard lock(mutex_);
-  std::vector<state*> tasks(pending_.begin(), pending_.end());
-  pending_.clear();
-  pending_count_.store(0, std_sync::relaxed);
+  while (state* const task = dequeue()) tasks.push_back(task);
   return tasks;
 }
 
 /// Cancels what has not started. Supervisor.
 void process_core::cancel_all_pending() {
-  std::vector<state*> tasks = take_pending();
+  task_list tasks = take_pending();
   for (const auto& l : lanes_) {
     const std::lock_guard lock(l->sending);
     withdraw(*l, l->ring.tail(), l->ring.capacity(), tasks);
   }
   const guest_visit visit(*this);
   const callbacks_at_end later;
-  for (state* task : tasks) give_up(task, nullptr);
+  while (state* const task = tasks.pop_front()) give_up(task, nullptr);
 }
 
 }  // namespace remuda::detail

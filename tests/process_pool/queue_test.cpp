@@ -1,14 +1,19 @@
 // Tasks that wait in the pool's own process, because the rings are full, and go to a worker several at a time.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
+#include <filesystem>
 #include <remuda/process_pool.hpp>
 #include <remuda/remuda.hpp>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "tests/support/eventually.hpp"
+#include "tests/support/process_pool.hpp"
 
 namespace {
 
@@ -69,6 +74,37 @@ TEST(Promise03ProcessPool, WhatIsOnItsWayToAWorkerIsCancelledToo) {
   std::atomic_ref<int>(stage[0]).store(2);
   for (int i = 0; i < 20; ++i) EXPECT_EQ(few[static_cast<std::size_t>(i)].get(), i);
   EXPECT_EQ(first.get() + second.get(), 3);
+}
+
+TEST(Promise03ProcessPool, ThoseCancelledWhileTheyWaitLeaveTheOthersInTheirOrder) {
+  const remuda::test::shared_count go_on;
+  remuda::process_pool pool{1};
+  const auto first = pool.submit(
+      [](const std::string& until_gone) {
+        while (std::filesystem::exists(until_gone)) std::this_thread::sleep_for(1ms);
+      },
+      go_on.path());
+  std::vector<int> order;
+  std::vector<remuda::future<int>> all;
+  for (int i = 0; i < many; ++i) {
+    all.push_back(pool.submit([](int n) { return n; }, i));
+    all.back().on_done([&order](const remuda::future<int>& f) {
+      if (!f.cancelled()) order.push_back(f.get());
+    });
+  }
+  std::vector<int> left;
+  for (std::size_t i = 0; i < many; ++i) {
+    const std::size_t scattered = i * 7 % many;  // 7 and many have no common divisor
+    if (scattered % 3 == 0 || scattered > many - 5) {
+      EXPECT_TRUE(all[scattered].cancel()) << scattered;
+    }
+  }
+  for (int i = 0; i < many; ++i) {
+    if (i % 3 != 0 && i <= many - 5) left.push_back(i);
+  }
+  unlink(go_on.path().c_str());
+  pool.shutdown();
+  EXPECT_EQ(order, left);
 }
 
 TEST(Promise14ProcessPool, MoreThanTheRingsHoldAreRunOnceEach) {

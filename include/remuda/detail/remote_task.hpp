@@ -71,8 +71,11 @@ struct remote_part {
   std::uint32_t bad_luck = 0;           ///< workers that died as it came next, and that said it had not begun
   std::uint64_t id = 0;                 ///< number of the task in its pool
   std::unique_ptr<given_blocks> given;  ///< of shared buffers; goes with the closure. Null: none
-  bool started = false;                 ///< the pool has won try_start(); of whoever has the task in hand
-  atomic<std::uint64_t> place{0};       ///< where it lies: 0 in no ring, else lane and position
+  state* before = nullptr;              ///< in the list that the task is in
+  state* after = nullptr;
+  bool pending = false;            ///< that list is the pool's queue; under its lock
+  bool started = false;            ///< the pool has won try_start(); of whoever has the task in hand
+  atomic<std::uint64_t> place{0};  ///< where it lies: 0 in no ring, else lane and position
 };
 
 /// The closure stays here until the task has ended, so that a task whose worker died can be sent again.
