@@ -80,8 +80,8 @@ struct process_pool_options {
   std::string name = "remuda";
   /// Pins each worker to its CPU, inside the affinity mask of the constructing thread.
   bool pin = true;
-  /// Bytes that the encoded arguments of a task, or its result, may have. Address space is reserved for it in each
-  /// worker, memory is not.
+  /// Bytes that the encoded arguments of a task, or its result, may have. What fits into a slot of the ring (some 80
+  /// bytes) travels always. Address space is reserved for it in each worker, memory is not.
   std::size_t max_payload = std::size_t{256} << 20;
   /// Bytes that all shared buffers of the pool may have together (whole pages each). Addresses are reserved for it here
   /// with the first buffer and in each worker, memory is not. Never more than the limit on file sizes (ulimit -f). 0:
@@ -181,7 +181,8 @@ class process_pool {
   void shutdown(shutdown_mode mode = shutdown_mode::wait);
 
   /// Ends the pool now: the workers get SIGTERM (after 2 s SIGKILL), or SIGKILL at once. What ran gets worker_died,
-  /// what had not started broken_pool_error. Nothing on a pool that has ended. Does not wait.
+  /// what had not started broken_pool_error. kill() after terminate() ends the wait. Nothing on a pool that has ended.
+  /// Does not wait.
   void terminate();
   void kill();
 

@@ -218,7 +218,11 @@ void process_core::break_pool(const std::string& why, std::exception_ptr cause) 
 void process_core::end_broken() {
   int signal = SIGKILL;
   if (const auto asked = end_signal_.load(std_sync::relaxed); asked != 0) signal = static_cast<int>(asked);
-  if (std::exchange(broken_seen_, true)) return;
+  if (std::exchange(broken_seen_, true)) {
+    const bool in_grace = kill_at_ != time_point::max();
+    if (signal == SIGKILL && in_grace) kill_at_ = std::chrono::steady_clock::now();
+    return;
+  }
   task_list tasks = take_pending();
   for (const auto& l : lanes_) {
     const std::lock_guard lock(l->sending);

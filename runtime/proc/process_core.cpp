@@ -213,7 +213,12 @@ void process_core::shutdown(shutdown_mode mode) {
 
 void process_core::end_now(int signal) {
   if (pool_registry::forked_since(id_) || ended_.load(std_sync::acquire) != 0) return;
-  end_signal_.store(static_cast<std::uint32_t>(signal), std_sync::release);
+  std::uint32_t none = 0;
+  if (signal == SIGKILL) {
+    end_signal_.store(SIGKILL, std_sync::release);
+  } else {  // the harder one counts
+    end_signal_.compare_exchange_strong(none, static_cast<std::uint32_t>(signal), std_sync::acq_rel);
+  }
   kick();
 }
 

@@ -239,6 +239,30 @@ TEST(Promise30Terminate, WhoIgnoresItIsKilledInTheEnd) {
   EXPECT_GE(std::chrono::steady_clock::now() - before, 1900ms) << "there was no grace";
 }
 
+TEST(Promise30Kill, EndsTheGraceOfTerminate) {
+  // The machine may be slow: one try of several has to show it.
+  for (int tries = 0; tries < 5; ++tries) {
+    const shared_count begun;
+    remuda::process_pool pool{1};
+    const auto running = pool.submit(
+        [](const std::string& count) {
+          std::signal(SIGTERM, SIG_IGN);
+          shared_count::add(count);
+          for (;;) std::this_thread::sleep_for(1h);
+        },
+        begun.path());
+    ASSERT_TRUE(eventually([&] { return begun.value() == 1; }));
+    const auto behind = pool.submit(twice, 1);
+    const auto before = std::chrono::steady_clock::now();
+    pool.terminate();
+    remuda::test::text_of<remuda::broken_pool_error>(behind);  // the grace has begun
+    pool.kill();
+    EXPECT_EQ(remuda::test::death_of(running).signal(), SIGKILL);
+    if (std::chrono::steady_clock::now() - before < 1900ms) return;
+  }
+  ADD_FAILURE() << "it took the whole grace each time";
+}
+
 TEST(Promise30Kill, WhileTwoHundredAreQueuedAndRun) {
   for (int round = 0; round < 10; ++round) {
     remuda::process_pool pool{2};
