@@ -122,6 +122,14 @@ TEST(NoHook, P24_EachOfWhatItSaysHelps) {
 
 // What the system refuses. Each in a child of its own, as it cannot be taken back.
 
+/// A sanitizer needs descriptors to look at an exception.
+void no_limit_of_descriptors() {
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
+
 /// The text of the error with which a pool of two cannot be made; empty when it can, and works. What is left of it is
 /// an error of its own.
 std::string error_of_pool(start_method start) {
@@ -133,8 +141,10 @@ std::string error_of_pool(start_method start) {
     remuda::process_pool pool{options};
     if (pool.submit(twice, 4).get() != 8) throw std::logic_error("a wrong result");
   } catch (const std::system_error& e) {
+    no_limit_of_descriptors();
     text = e.what();
   } catch (const remuda::error& e) {
+    no_limit_of_descriptors();
     text = e.what();
   }
   if (descriptors() != before) throw std::logic_error("descriptors are left; " + text);
@@ -221,8 +231,9 @@ TEST_P(BothWays, P29_TheLimitOfDescriptorsAtAnyPointOfTheStart) {
     const child_result r = in_child([spare]() -> std::string {
       const int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
       close(next);
-      // one for looking what is left
-      const rlimit few{static_cast<rlim_t>(next + 1 + spare), static_cast<rlim_t>(next + 1 + spare)};
+      rlimit few{};
+      if (getrlimit(RLIMIT_NOFILE, &few) != 0) return "no limit";
+      few.rlim_cur = static_cast<rlim_t>(next + 1 + spare);  // one for looking what is left
       if (setrlimit(RLIMIT_NOFILE, &few) != 0) return "no limit";
       const std::string text = error_of_pool(GetParam());
       if (text.empty()) return "works";
