@@ -82,6 +82,8 @@ class process_core final : public remote_home {
   enum class sent { yes, no_room, gone };
   void dispatch(state* task, bool fresh);
   lane* choose();
+  void tell(lane& l);
+  bool refused() const;
   struct attempt {
     bool room = true;  // false: not sent, to be tried again
     std::exception_ptr failure;
@@ -95,12 +97,10 @@ class process_core final : public remote_home {
   bool put_pending(state* task, bool in_front, bool fresh);
   void enqueue(state* task, bool in_front);
   state* dequeue();
+  bool end_pending();
   void drain_pending();
 
   // take_back.cpp
-  void tell(lane& l);
-  bool refused() const;
-  bool end_pending();
   bool somebody_is_idle() const;
   static bool has_tasks_behind(lane& l);
   bool queue_behind_work() const;
