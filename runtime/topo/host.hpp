@@ -1,0 +1,53 @@
+// What the machine and its administrator have set that changes how long things take: kernel, CPU frequency, isolation,
+// huge pages, limits, control groups, hypervisor. Read from /proc and /sys; nothing is measured and nothing changed.
+// A fact that the system does not tell is left empty, never guessed.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace remuda::topo {
+
+/// One control group on the way from the own one to the root, as far as they are visible from here.
+struct cgroup_level {
+  unsigned version = 2;                 ///< 1 or 2
+  std::string path;                     ///< within its hierarchy, "/" = the root that is visible
+  std::optional<double> quota;          ///< CPUs; empty = no limit
+  std::string cpuset;                   ///< CPU list as the kernel writes it; empty = not restricted here
+  std::uint64_t periods = 0;            ///< quota periods so far
+  std::uint64_t throttled_periods = 0;  ///< those in which the group was stopped
+  std::uint64_t throttled_ns = 0;
+};
+
+struct resource_limit {
+  std::optional<std::uint64_t> soft;  ///< empty = unlimited
+  std::optional<std::uint64_t> hard;
+};
+
+struct host {
+  std::string kernel;         ///< release, as uname -r
+  std::string cpu_model;
+  std::string hypervisor;     ///< name, "unknown" for one without a name; empty = none seen
+  std::vector<unsigned> online, isolated, nohz_full, rcu_nocbs;  ///< CPU numbers, ascending
+  std::vector<std::string> governors;  ///< the different ones of all CPUs, sorted; empty = frequency is not told
+  std::string frequency_driver;
+  std::optional<bool> boost;
+  std::optional<bool> smt_active;
+  std::string clock_source;
+  std::string transparent_huge_pages;  ///< always, madvise or never
+  std::uint64_t reserved_huge_pages = 0;
+  std::uint64_t free_huge_pages = 0;
+  std::uint64_t memory_bytes = 0;
+  resource_limit memlock, rtprio, processes, descriptors;
+  double load_1min = 0;
+  std::optional<double> steal_share;  ///< of CPU time since boot that the hypervisor kept for others, 0..1
+  std::vector<cgroup_level> cgroups;  ///< own group first, then its ancestors; version 2 before version 1
+};
+
+/// `root` stands before every path of /proc and /sys: tests put a made-up machine there; what is only told by system
+/// calls (kernel, limits) is then of this machine. Blocks while it reads; throws nothing but std::bad_alloc.
+host read_host(const std::string& root = "");
+
+}  // namespace remuda::topo
