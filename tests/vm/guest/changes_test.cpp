@@ -11,6 +11,8 @@
 #include <chrono>
 #include <csignal>
 #include <cstddef>
+#include <exception>
+#include <iterator>
 #include <latch>
 #include <memory>
 #include <set>
@@ -280,7 +282,8 @@ TEST(Cpuset, PoolsMadeInsideStayInside) {
 
 TEST(Quota, OfTheGroupBoundsTheWorkers) {
   const own_group group;
-  for (const auto& [quota, workers] : {std::pair("250000 100000", 2U), {"50000 100000", 1U}, {"max", all_cpus()}}) {
+  const std::pair<const char*, unsigned> cases[] = {{"250000 100000", 2}, {"50000 100000", 1}, {"max", all_cpus()}};
+  for (const auto& [quota, workers] : cases) {
     own_group::set("cpu.max", quota);
     EXPECT_EQ(thread_pool().size(), workers) << quota;
   }

@@ -127,8 +127,10 @@ std::set<unsigned> allowed_cpus(pid_t thread) {
 std::vector<pid_t> threads_named(const std::string& name) {
   std::vector<pid_t> found;
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) {
-    if (read_text(entry.path() / "comm") == name + "\n") {
-      found.push_back(static_cast<pid_t>(std::stol(entry.path().filename())));
+    std::ifstream in(entry.path() / "comm");  // of a thread that has just ended there is none
+    std::string its_name;
+    if (std::getline(in, its_name) && its_name == name) {
+      found.push_back(static_cast<pid_t>(std::stol(entry.path().filename().string())));
     }
   }
   return found;

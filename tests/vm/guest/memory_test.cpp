@@ -79,7 +79,6 @@ finding look_at_tasks(std::latch& every, thread_pool& pool) {
   finding found{::sched_getcpu(), {}};
   std::vector<future<set>> tasks;
   for (int i = 0; i < count; ++i) tasks.push_back(pool.submit(where_i_am{}));
-  every.count_down();
   for (const auto& task : tasks) found.nodes.merge(set(task.get()));
   return found;
 }
