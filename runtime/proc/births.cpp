@@ -45,6 +45,14 @@ two_ends make_pipe() {
   return p;
 }
 
+/// All of it for the worker's CPU, whichever side touches a page first: from its node, or, where that has no memory or
+/// none for this process, from the nearest that has.
+void take_memory_near(const topology& machine, unsigned node, const segment& memory) {
+  for (const unsigned each : machine.nodes_by_distance(node)) {
+    if (os::prefer_node(memory.base(), memory.layout().total, each)) return;
+  }
+}
+
 }  // namespace
 
 /// Of the constructor, before the supervisor runs. The requests go ahead while the zygote comes up. Throws what the
@@ -123,9 +131,8 @@ void process_core::new_ring(lane& l, os::unique_fd file) {
   {
     const std::lock_guard lock(l.sending);
     l.memory.map(file.get());
-    // All of it for the worker's CPU, whichever side touches a page first.
     if (const unsigned node = placement_.cpu_of(l.index).numa_node; options_.pin && node != unknown_id) {
-      os::prefer_node(l.memory.base(), l.memory.layout().total, node);
+      take_memory_near(machine_, node, l.memory);
     }
     l.ring.reset(l.memory.slots());
     l.arguments.emplace(file.get(), l.memory.base(), l.memory.layout().arguments,

@@ -50,8 +50,7 @@ process_pool_options checked(process_pool_options options) {
   return options;
 }
 
-topo::placement placed(const process_pool_options& options) {
-  const topology machine = machine_within(inherited_mask());
+topo::placement placed(const process_pool_options& options, const topology& machine) {
   return place_workers(machine, checked_workers("process_pool", options.workers, process_pool::max_workers, machine));
 }
 
@@ -60,7 +59,8 @@ topo::placement placed(const process_pool_options& options) {
 process_core::process_core(process_pool_options options)
     : options_(checked(std::move(options))),
       id_(pool_registry::new_id()),
-      placement_(placed(options_)),
+      machine_(machine_within(inherited_mask())),
+      placement_(placed(options_, machine_)),
       layout_(ring_capacity, options_.max_payload, options_.max_payload),
       budget_(spin_of(options_.policy)),
       busy_(std::make_unique<atomic<std::uint8_t>[]>(placement_.workers())),

@@ -183,6 +183,7 @@ class process_core final : public remote_home {
 
   const process_pool_options options_;
   const std::uint64_t id_;
+  const topology machine_;  // as the one who makes the pool may use it
   topo::placement placement_;
   segment_layout layout_;
   std::vector<std::unique_ptr<lane>> lanes_;

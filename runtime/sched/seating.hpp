@@ -24,8 +24,13 @@ unsigned checked_workers(const std::string& pool, std::optional<unsigned> wanted
                          const topology& machine);
 
 /// Where the workers go. A pool that leaves CPUs free leaves the one free on which it is made: a submitter that spins
-/// for a result and the worker that makes it should not share one, and the kernel is slow to part them.
+/// for a result and the worker that makes it should not share one, and the kernel is slow to part them. One that leaves
+/// a core free leaves that CPU's whole core free. One that needs all cores gets the core's other threads: two workers
+/// never share a core while another one has none.
 topo::placement place_workers(topology machine, unsigned workers);
+
+/// The same for a pool that is made on the CPU with the OS index `maker`, which may be none of the machine's.
+topo::placement place_workers(topology machine, unsigned workers, unsigned maker);
 
 nanoseconds spin_of(wait_policy policy);
 
