@@ -43,9 +43,9 @@ std::string to_text(const chosen_machine& machine, const std::vector<finding>& f
 
 std::string to_json(const chosen_machine& machine, const std::vector<finding>& findings) {
   using nlohmann::ordered_json;
-  ordered_json list = ordered_json::array();
+  ordered_json items = ordered_json::array();
   for (const finding& each : findings) {
-    list.push_back({{"id", each.id},
+    items.push_back({{"id", each.id},
                     {"severity", to_string(each.how_bad)},
                     {"what", each.what},
                     {"effect", each.effect},
@@ -54,7 +54,7 @@ std::string to_json(const chosen_machine& machine, const std::vector<finding>& f
   const ordered_json all = {{"described", !machine.is_this_machine},
                             {"workers", machine.usable.usable()},
                             {"why", why_workers(machine)},
-                            {"findings", std::move(list)}};
+                            {"findings", std::move(items)}};
   return all.dump(2, ' ', false, ordered_json::error_handler_t::replace) + '\n';
 }
 

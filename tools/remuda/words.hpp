@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace remuda::tool {
 
@@ -27,6 +28,24 @@ inline std::string bytes(std::uint64_t count) {
   }
   const bool whole = value == static_cast<double>(static_cast<std::uint64_t>(value));
   return fmt::format(whole || value >= 100 ? "{:.0f} {}" : "{:.1f} {}", value, units[unit]);
+}
+
+/// Numbers, ascending, as taskset reads them: "0-3,8", and "0-254:2" for every second one, which is what the first
+/// threads of all cores are on many machines.
+inline std::string list(const std::vector<unsigned>& numbers) {
+  constexpr std::size_t worth_it = 4;  // numbers with the same gaps
+  std::string text;
+  for (std::size_t begin = 0, end = 0; begin < numbers.size(); begin = end) {
+    end = begin + 1;
+    const unsigned step = end < numbers.size() ? numbers[end] - numbers[begin] : 1;
+    while (end < numbers.size() && numbers[end] - numbers[end - 1] == step) ++end;
+    if (step != 1 && end - begin < worth_it) end = begin + 1;
+    if (begin != 0) text += ',';
+    text += std::to_string(numbers[begin]);
+    if (end - begin > 1) text += '-' + std::to_string(numbers[end - 1]);
+    if (end - begin > 1 && step != 1) text += ':' + std::to_string(step);
+  }
+  return text;
 }
 
 }  // namespace remuda::tool

@@ -94,8 +94,8 @@ result quota(const patient& who) {
   return found(
       severity::may_hurt,
       fmt::format("A quota of {:g} CPUs for {:g} CPUs in the mask{}", quota, cpus,
-                  left > 0 ? fmt::format("; a pool has {} workers, as {:g} would overdraw it", std::floor(quota),
-                                         std::ceil(quota))
+                  left > 0 ? fmt::format("; a pool has {}, as {:g} would overdraw it",
+                                         counted(who.usable.usable(), "worker"), std::ceil(quota))
                            : ""),
       "threads beside the workers, and second pools, use up the quota as well; then all stop until the period ends",
       fmt::format("instead of a quota a cpuset of {} CPUs, which never stops anybody; else {}", std::ceil(quota),

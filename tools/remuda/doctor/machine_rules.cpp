@@ -7,7 +7,6 @@
 #include <map>
 #include <utility>
 
-#include "runtime/topo/cpu_list.hpp"
 #include "tools/remuda/words.hpp"
 
 namespace remuda::tool {
@@ -51,7 +50,7 @@ std::vector<unsigned> usable_cores(const patient& who) {
 }
 
 std::string these_cpus(const std::vector<unsigned>& numbers) {
-  return fmt::format("{} {}", numbers.size() == 1 ? "CPU" : "CPUs", topo::to_cpu_list(numbers));
+  return fmt::format("{} {}", numbers.size() == 1 ? "CPU" : "CPUs", list(numbers));
 }
 
 }  // namespace
@@ -83,7 +82,7 @@ result node_without_memory(const patient& who) {
                            nodes.size() == 1 ? "has" : "have", these_cpus(cpus)),
                "workers there have all their memory on another node, and every miss of the caches takes longer",
                fmt::format("memory modules for node {}; or start the program without its CPUs (taskset)",
-                           topo::to_cpu_list(nodes)));
+                           list(nodes)));
 }
 
 result smt_sharing(const patient& who) {
@@ -100,7 +99,7 @@ result smt_sharing(const patient& who) {
                "takes longer",
                fmt::format("{} workers, or taskset -c {}; for the whole machine: echo off > "
                            "/sys/devices/system/cpu/smt/control",
-                           cores.size(), topo::to_cpu_list(first_threads)));
+                           cores.size(), list(first_threads)));
 }
 
 result partial_cores(const patient& who) {
@@ -126,7 +125,7 @@ result core_kinds(const patient& who) {
                fmt::format("{} kinds of cores may be used; the fastest ones, {}, have {}", cpus_of_kind.size(),
                            who.whole.kinds[fastest].name, these_cpus(fast_cpus)),
                "how long a task takes depends on where it runs",
-               fmt::format("for the shortest tasks: taskset -c {}", topo::to_cpu_list(fast_cpus)));
+               fmt::format("for the shortest tasks: taskset -c {}", list(fast_cpus)));
 }
 
 result partial_caches(const patient& who) {
@@ -148,7 +147,7 @@ result cpuset(const patient& who) {
   }
   return found(severity::note,
                fmt::format("The cpuset leaves out {} of {}: {}", counted(out.size(), "CPU"), who.whole.threads.size(),
-                           topo::to_cpu_list(out)),
+                           list(out)),
                "a pool has no workers there",
                where + ", if they shall be used (AllowedCPUs= of systemd, --cpuset-cpus of docker)");
 }
@@ -158,7 +157,7 @@ result mask(const patient& who) {
   if (out.empty()) return {};
   return found(severity::note,
                fmt::format("The affinity mask leaves out {} of {}: {}", counted(out.size(), "CPU"),
-                           who.whole.threads.size(), topo::to_cpu_list(out)),
+                           who.whole.threads.size(), list(out)),
                "a pool has no workers there",
                "if they shall be used, start the program without taskset or with a longer list (CPUAffinity= of systemd)");
 }

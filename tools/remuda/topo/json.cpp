@@ -123,7 +123,7 @@ ordered_json workers_json(const topo_report& report) {
   for (unsigned w = 0; w < report.workers; ++w) {
     ordered_json rings = ordered_json::array();
     for (unsigned k = 0; k < report.placed.ring_count(w); ++k) {
-      rings.push_back({{"near", nearness(report, w, k)}, {"workers", members(report.placed.ring(w, k))}});
+      rings.push_back({{"near", nearness(report, w, k)}, {"workers", topo::to_cpu_list(members(report.placed.ring(w, k)))}});
     }
     workers.push_back({{"worker", w}, {"cpu", report.placed.cpu_of(w).os_index}, {"rings", std::move(rings)}});
   }

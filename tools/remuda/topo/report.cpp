@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstddef>
 
-#include "runtime/topo/cpu_list.hpp"
 #include "tools/remuda/words.hpp"
 
 namespace remuda::tool {
@@ -25,12 +24,12 @@ std::string nearness(const topo_report& report, unsigned worker, unsigned ring) 
   return own.package == other.package ? "same node" : "other package of the node";
 }
 
-std::string members(const topo::victim_ring& ring) {
+std::vector<unsigned> members(const topo::victim_ring& ring) {
   std::vector<unsigned> workers;
   workers.reserve(ring.size());
   for (std::size_t i = 0; i < ring.size(); ++i) workers.push_back(ring[i]);
   std::sort(workers.begin(), workers.end());
-  return topo::to_cpu_list(workers);
+  return workers;
 }
 
 std::string why_workers(const chosen_machine& machine) {

@@ -22,8 +22,8 @@ struct topo_report {
 /// How near the workers of a ring are to the worker it belongs to: "same core", "same L3", "distance 21" ..
 std::string nearness(const topo_report& report, unsigned worker, unsigned ring);
 
-/// The members of a ring as a list, "1-7,9".
-std::string members(const topo::victim_ring& ring);
+/// The members of a ring, ascending.
+std::vector<unsigned> members(const topo::victim_ring& ring);
 
 /// Why a pool has so many workers by default: "2 CPUs in the mask, no quota".
 std::string why_workers(const chosen_machine& machine);

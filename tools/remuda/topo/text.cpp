@@ -12,7 +12,6 @@
 #include <string_view>
 #include <utility>
 
-#include "runtime/topo/cpu_list.hpp"
 #include "tools/remuda/topo/parts.hpp"
 #include "tools/remuda/topo/report.hpp"
 #include "tools/remuda/words.hpp"
@@ -94,7 +93,7 @@ class tree_writer {
     for (const part* one : all) ids.push_back(one->id);
     std::sort(ids.begin(), ids.end());
     put(into_, "{:{}}{}{} {}", "", 2 * depth, name(first.what), all.size() > 1 ? plural(first.what) : "",
-        topo::to_cpu_list(ids));
+        list(ids));
     if (each != 0) put(into_, " ({} in each)", each);
     put(into_, "{}", size(all));
     if (first.what == level::core) {
@@ -126,14 +125,14 @@ class tree_writer {
       } else {
         put(into_, "  ");
       }
-      put(into_, " {} {}", numbers.size() > 1 ? "CPUs" : "CPU", topo::to_cpu_list(numbers));
+      put(into_, " {} {}", numbers.size() > 1 ? "CPUs" : "CPU", list(numbers));
       const topo::cpu_use use = whole_.threads[cores.front()->parts[i].thread].use;
       if (use != topo::cpu_use::allowed) {
         put(into_, " [{}]", topo::to_string(use));
       } else if (workers.empty()) {
         put(into_, " (no worker)");
       } else {
-        put(into_, " = {} {}", workers.size() > 1 ? "workers" : "worker", topo::to_cpu_list(workers));
+        put(into_, " = {} {}", workers.size() > 1 ? "workers" : "worker", list(workers));
       }
     }
     put(into_, "\n");
@@ -180,7 +179,7 @@ class tree_writer {
 // --- the rest
 
 std::string list_or(const std::vector<unsigned>& numbers, const char* if_none) {
-  return numbers.empty() ? if_none : topo::to_cpu_list(numbers);
+  return numbers.empty() ? if_none : list(numbers);
 }
 
 void put_row(text& into, std::string_view name, std::string_view value) { put(into, "  {:<24}{}\n", name, value); }
@@ -221,7 +220,7 @@ void put_heading(text& into, const topo_report& report) {
 void put_unusable(text& into, const topo::whole_machine& whole) {
   for (const auto use : {topo::cpu_use::not_in_mask, topo::cpu_use::not_in_cpuset, topo::cpu_use::offline}) {
     const std::vector<unsigned> cpus = cpus_of_use(whole, use);
-    if (!cpus.empty()) put_row(into, topo::to_string(use), topo::to_cpu_list(cpus));
+    if (!cpus.empty()) put_row(into, topo::to_string(use), list(cpus));
   }
 }
 
@@ -248,7 +247,7 @@ void put_use(text& into, const topo_report& report) {
   cpus.reserve(usable.cpus.size());
   for (const cpu& each : usable.cpus) cpus.push_back(each.os_index);
   put(into, "\nMay be used\n");
-  put_row(into, "CPUs", fmt::format("{} ({} of {}{})", topo::to_cpu_list(cpus), cpus.size(),
+  put_row(into, "CPUs", fmt::format("{} ({} of {}{})", list(cpus), cpus.size(),
                                     report.machine.whole.threads.size(),
                                     report.machine.mask_given ? ", as --cpus says" : ""));
   put_unusable(into, report.machine.whole);
@@ -313,7 +312,7 @@ void put_settings(text& into, const topo::host& host) {
 std::string rings_of(const topo_report& report, unsigned worker) {
   std::string line;
   for (unsigned k = 0; k < report.placed.ring_count(worker); ++k) {
-    line += fmt::format("{}{} ({})", k == 0 ? "" : ", then ", members(report.placed.ring(worker, k)),
+    line += fmt::format("{}{} ({})", k == 0 ? "" : ", then ", list(members(report.placed.ring(worker, k))),
                         nearness(report, worker, k));
   }
   return line.empty() ? "nobody" : line;
@@ -334,7 +333,7 @@ void put_rings_by_shape(text& into, const topo_report& report) {
   }
   for (const std::string& shape : shapes) {
     const auto& same = workers_of_shape[shape];
-    put(into, "  {} {} each: {}\n", same.size() > 1 ? "workers" : "worker", topo::to_cpu_list(same), shape);
+    put(into, "  {} {} each: {}\n", same.size() > 1 ? "workers" : "worker", list(same), shape);
     put(into, "    as worker {} on CPU {}: {}\n", same.front(), report.placed.cpu_of(same.front()).os_index,
         rings_of(report, same.front()));
   }
