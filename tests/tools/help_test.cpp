@@ -52,9 +52,8 @@ std::set<std::string> options_of(const verb& of) {
   std::set<std::string> found;
   std::istringstream lines(help_of(of));
   for (std::string line; std::getline(lines, line);) {
-    if (!std::regex_search(line, std::regex("^ +-"))) continue;
-    const std::regex option("(^|[ ,])(--[a-z][a-z-]*)");
-    for (std::sregex_iterator each(line.begin(), line.end(), option), end; each != end; ++each) found.insert((*each)[2]);
+    std::smatch option;
+    if (std::regex_search(line, option, std::regex("^ +(-[a-zA-Z], ?)?(--[a-z][a-z-]*)"))) found.insert(option[2]);
   }
   return found;
 }

@@ -12,7 +12,7 @@ _remuda() {
   done
   if [[ $current == -* ]]; then
     help=$("$program" "${verbs[@]}" --help 2>/dev/null)
-    candidates=$(grep -E '^ +-' <<<"$help" | grep -oE -- '(^|[ ,])--?[a-z][a-z-]*' | tr -d ' ,')
+    candidates=$(sed -nE 's/^ +(-[a-zA-Z], ?)?(--[a-z][a-z-]*).*/\2/p' <<<"$help")
     mapfile -t COMPREPLY < <(compgen -W "$candidates" -- "$current")
   elif [[ $previous == -* ]]; then
     mapfile -t COMPREPLY < <(compgen -f -- "$current")
