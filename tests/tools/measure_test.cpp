@@ -216,8 +216,6 @@ TEST(Measure, WrongUseIsToldApart) {
 
 // --- signals
 
-class MeasureInterrupted : public testing::TestWithParam<std::pair<const char*, int>> {};
-
 // Of a process: its threads, as /proc counts them.
 std::size_t threads_of(pid_t process) {
   std::error_code error;
@@ -229,8 +227,7 @@ std::size_t threads_of(pid_t process) {
   return count;
 }
 
-TEST_P(MeasureInterrupted, EndsAtOnceAndLeavesNothing) {
-  const auto [what, signal] = GetParam();
+void interrupt(const char* what, int signal) {
   const temporary_folder folder;
   const std::string file = (folder.path() / "m.json").native();
   std::vector<std::string> words{REMUDA_PROGRAM, "measure", "--seconds", "600", "--only", what, "-o", file};
@@ -259,9 +256,12 @@ TEST_P(MeasureInterrupted, EndsAtOnceAndLeavesNothing) {
   EXPECT_TRUE(kill(-child, 0) == -1 && errno == ESRCH) << "a process of it is left";
 }
 
-INSTANTIATE_TEST_SUITE_P(All, MeasureInterrupted,
-                         testing::Values(std::pair("core_to_core,memory", SIGINT), std::pair("wake,pause", SIGINT),
-                                         std::pair("ring,pause", SIGINT), std::pair("steal,jitter", SIGTERM)));
+TEST(MeasureInterrupted, EndsAtOnceAndLeavesNothing) {
+  interrupt("core_to_core,memory", SIGINT);
+  interrupt("wake,pause", SIGINT);
+  interrupt("ring,pause", SIGINT);
+  interrupt("steal,jitter", SIGTERM);
+}
 
 // --- the second process
 

@@ -67,6 +67,11 @@ std::size_t terminal_columns() {
 }
 
 void run_measure(const options& o) {
+  // By hand, for "nan" is a number too.
+  constexpr double least = 0.1, most = 3600;
+  if (!(o.seconds >= least && o.seconds <= most)) {
+    throw ending(wrong_use, fmt::format("--seconds: {} is not from {} to {}", o.seconds, least, most));
+  }
   measure_settings settings;
   settings.machine = machine_to_measure(o.cpus);
   settings.only = o.only;
@@ -101,9 +106,8 @@ void add_measure(CLI::App& app) {
       ->delimiter(',')
       ->type_name("LIST")
       ->check(CLI::IsMember(measurement_names()).description(""));
-  verb->add_option("--seconds", o->seconds, "How long it may take, all together")
+  verb->add_option("--seconds", o->seconds, "How long it may take, all together; 0.1 to 3600")
       ->type_name("N")
-      ->check(CLI::Range(0.1, 3600.0).description("0.1 to 3600"))
       ->capture_default_str();
   verb->add_option("--cpus", o->cpus, "Only these CPUs, like 0-3,8")->type_name("LIST");
   verb->add_flag("--json", o->json, "JSON on the standard output in place of text");

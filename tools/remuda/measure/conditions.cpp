@@ -38,7 +38,6 @@ struct figure {
   std::string name;
   const topo::summary* value;
   double most_spread;
-  bool is_time = true;
 };
 
 std::vector<figure> figures_of(const topo::measurements& m) {
@@ -51,7 +50,7 @@ std::vector<figure> figures_of(const topo::measurements& m) {
   for (const auto& each : m.memory) {
     const std::string way = fmt::format(" of node {} from node {}", each.memory_node, each.cpu_node);
     all.push_back({"memory latency" + way, &each.latency, 1.5});
-    all.push_back({"memory bandwidth" + way, &each.bandwidth, 1.5, false});
+    all.push_back({"memory bandwidth" + way, &each.bandwidth, 1.5});
   }
   std::erase_if(all, [](const figure& f) { return f.value->repeats == 0; });
   return all;
