@@ -239,7 +239,9 @@ std::vector<cgroup_level> cgroup_levels(const std::string& root) {
   std::vector<cgroup_level> levels;
   std::vector<std::string> seen;  // a branch may be mounted beside the whole
   for_each_group(root, [&](const own_group& each) {
-    const std::string name = (each.where.kind == version::v2 ? "2" : each.where.has_cpu ? "cpu" : "cpuset") +
+    const std::string name = (each.where.kind == version::v2 ? "2"
+                              : each.where.has_cpu           ? "cpu"
+                                                             : "cpuset") +
                              each.absolute();
     if (std::find(seen.begin(), seen.end(), name) != seen.end()) return;
     seen.push_back(name);

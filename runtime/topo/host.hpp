@@ -18,7 +18,7 @@ struct resource_limit {
 };
 
 struct host {
-  std::string kernel;      ///< release, as uname -r
+  std::string kernel;  ///< release, as uname -r
   std::string cpu_model;
   std::string hypervisor;  ///< name, "unknown" for one without a name; empty = none seen
   std::vector<unsigned> online, isolated, nohz_full, rcu_nocbs;  ///< CPU numbers, ascending

@@ -1,11 +1,9 @@
 #include "runtime/topo/hwloc_machine.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
-#include <string_view>
-#include <system_error>
+#include <cstdlib>
 #include <utility>
 
 #include "runtime/topo/cpu_list.hpp"
@@ -38,7 +36,7 @@ hwloc_handle load(loaded_for purpose, ChooseSource choose_source) {
 
 // How many CPUs "pack:2 [numa] core:4 pu:2(..)" describes: the product of the numbers outside of brackets. hwloc would
 // try to make any number of them.
-std::uint64_t cpus_of_synthetic(std::string_view text) {
+std::uint64_t cpus_of_synthetic(const std::string& text) {
   std::uint64_t product = 1;
   int depth = 0;  // of brackets
   bool in_word = false;
@@ -49,12 +47,12 @@ std::uint64_t cpus_of_synthetic(std::string_view text) {
     const bool digit = c >= '0' && c <= '9';
     // A number that stands alone or after a colon; L2 and L3 have theirs within a word.
     if (digit && depth == 0 && !in_word) {
-      std::uint64_t count = 0;
-      const auto [end, error] = std::from_chars(text.data() + i, text.data() + text.size(), count);
-      if (error != std::errc{} || count > most_described_cpus) return most_described_cpus + 1;
+      char* end = nullptr;
+      const std::uint64_t count = std::strtoull(text.c_str() + i, &end, 0);  // as hwloc reads it, 0x10 as well
+      if (count > most_described_cpus) return count;
       product *= std::max<std::uint64_t>(count, 1);
       if (product > most_described_cpus) return product;
-      i = static_cast<std::size_t>(end - text.data()) - 1;
+      i = static_cast<std::size_t>(end - text.c_str()) - 1;
     }
     in_word = digit || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
   }

@@ -77,7 +77,8 @@ enum class flag { absent, present, not_told };
 flag hypervisor_flag(const std::string& root) {
   std::ifstream file(root + "/proc/cpuinfo");
   for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("flags")) return (line + ' ').find(" hypervisor ") != std::string::npos ? flag::present : flag::absent;
+    if (line.starts_with("flags"))
+      return (line + ' ').find(" hypervisor ") != std::string::npos ? flag::present : flag::absent;
   }
   return flag::not_told;
 }

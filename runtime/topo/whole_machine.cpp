@@ -153,19 +153,19 @@ topology machine_source::usable(const os::cpu_mask& mask, double quota) const {
 }
 
 whole_machine machine_source::whole(const os::cpu_mask& mask) const {
-  const known_machine& known = loaded_->known;
-  const os::cpu_mask usable = mask.empty() ? all_cpus(known) : mask;
-  os::cpu_mask every = all_cpus(known);
-  if (known.cpus.empty()) every = usable;
+  const known_machine& machine = loaded_->known;
+  const os::cpu_mask usable = mask.empty() ? all_cpus(machine) : mask;
+  os::cpu_mask every = all_cpus(machine);
+  if (machine.cpus.empty()) every = usable;
   for (const unsigned each : usable.cpus()) every.add(each);
 
   whole_machine whole;
-  whole.node_distances = known.node_distances;
+  whole.node_distances = machine.node_distances;
   std::vector<unsigned> in_cpuset = every.cpus();
   if (loaded_->handle != nullptr && loaded_->is_this_machine) {
     in_cpuset = members(hwloc_topology_get_allowed_cpuset(loaded_->handle.get()));
   }
-  for (const cpu& each : restrict(known, every, std::numeric_limits<double>::infinity()).cpus) {
+  for (const cpu& each : restrict(machine, every, std::numeric_limits<double>::infinity()).cpus) {
     cpu_use use = cpu_use::allowed;
     if (!usable.contains(each.os_index)) {
       use = contains(in_cpuset, each.os_index) ? cpu_use::not_in_mask : cpu_use::not_in_cpuset;

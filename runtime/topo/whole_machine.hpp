@@ -1,5 +1,5 @@
-// The whole machine, for people: also what a pool has no use for, and the CPUs that it may not use. Plain data, from one
-// loading by hwloc, which gives the topology that pools work with as well.
+// The whole machine, for people: also what a pool has no use for, and the CPUs that it may not use. Plain data, from
+// one loading by hwloc, which gives the topology that pools work with as well.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,7 @@ const char* to_string(cpu_use use);
 
 struct whole_machine {
   struct thread {
-    cpu what;                  ///< smt_rank counts all threads of the core here; of an offline CPU only os_index is told
+    cpu what;  ///< smt_rank counts all threads of the core here; of an offline CPU only os_index is told
     unsigned kind = unknown_id;  ///< of its core: place in `kinds`, or unknown_id
     cpu_use use = cpu_use::allowed;
   };
@@ -46,8 +46,8 @@ struct whole_machine {
     unsigned threads = 0;
   };
 
-  std::vector<thread> threads;  ///< in order of os_index
-  std::vector<node> nodes;      ///< in order of os_index, also those without CPUs or without memory
+  std::vector<thread> threads;           ///< in order of os_index
+  std::vector<node> nodes;               ///< in order of os_index, also those without CPUs or without memory
   std::vector<unsigned> node_distances;  ///< as in remuda::topology; empty = not known
   std::vector<cache> l2, l3;             ///< in order of id
   std::vector<core_kind> kinds;          ///< the slowest first; empty = all cores are alike

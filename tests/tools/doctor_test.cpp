@@ -86,24 +86,37 @@ struct rule_case {
 void PrintTo(const rule_case& each, std::ostream* out) { *out << each.id; }
 
 const rule_case cases[] = {
-    {"throttled", severity::hurts, {"/sys/fs/cgroup/job in 3 of 10 periods", "2 ms", "echo max > /sys/fs/cgroup/job/cpu.max"},
+    {"throttled",
+     severity::hurts,
+     {"/sys/fs/cgroup/job in 3 of 10 periods", "2 ms", "echo max > /sys/fs/cgroup/job/cpu.max"},
      [](host& h) {
        h.cgroups[0].quota = 4;
        h.cgroups[0].periods = 10;
        h.cgroups[0].throttled_periods = 3;
        h.cgroups[0].throttled_ns = 6'000'000;
      }},
-    {"throttled", severity::note, {"no quota any more"},
+    {"throttled",
+     severity::note,
+     {"no quota any more"},
      [](host& h) {
        h.cgroups[1].throttled_periods = 1;
        h.cgroups[1].throttled_ns = 1;
      }},
-    {"quota_below_one", severity::hurts, {"0.5 CPUs", "50 ms of every 100 ms", "echo -1 > /v1/a/cpu.cfs_quota_us"},
-     [](host& h) { h.cgroups.push_back({1, "/a", "/v1/a", 0.5, "", 0, 0, 0}); },
+    {"quota_below_one",
+     severity::hurts,
+     {"0.5 CPUs", "50 ms of every 100 ms", "echo -1 > /v1/a/cpu.cfs_quota_us"},
+     [](host& h) {
+       h.cgroups.push_back({1, "/a", "/v1/a", 0.5, "", 0, 0, 0});
+     },
      {healthy_machine, {}, 0.5}},
-    {"quota", severity::may_hurt, {"1.5 CPUs for 4", "1 worker, as 2 would overdraw", "cpuset of 2 CPUs"}, [](host&) {},
+    {"quota",
+     severity::may_hurt,
+     {"1.5 CPUs for 4", "1 worker, as 2 would overdraw", "cpuset of 2 CPUs"},
+     [](host&) {},
      {healthy_machine, {}, 1.5}},
-    {"quota", severity::may_hurt, {"2 CPUs for 4", "echo max > /sys/fs/cgroup/job/cpu.max"},
+    {"quota",
+     severity::may_hurt,
+     {"2 CPUs for 4", "echo max > /sys/fs/cgroup/job/cpu.max"},
      [](host& h) { h.cgroups[0].quota = 2; },
      {healthy_machine, {}, 2}},
     {"load", severity::hurts, {"4.5 threads", "on 4 CPUs"}, [](host& h) { h.load_1min = 4.5; }},
@@ -111,39 +124,65 @@ const rule_case cases[] = {
     {"stolen_time", severity::hurts, {"3.00 %"}, [](host& h) { h.steal_share = 0.03; }},
     {"stolen_time", severity::may_hurt, {"0.20 %"}, [](host& h) { h.steal_share = 0.002; }},
     {"one_cpu", severity::may_hurt, {"Only CPU 2 may be used"}, [](host&) {}, {healthy_machine, {2}}},
-    {"clock_source", severity::hurts, {"hpet, not tsc", "current_clocksource"}, [](host& h) { h.clock_source = "hpet"; }},
-    {"huge_pages", severity::hurts, {"a page fault waits", "echo madvise >"},
+    {"clock_source",
+     severity::hurts,
+     {"hpet, not tsc", "current_clocksource"},
+     [](host& h) { h.clock_source = "hpet"; }},
+    {"huge_pages",
+     severity::hurts,
+     {"a page fault waits", "echo madvise >"},
      [](host& h) { h.transparent_huge_pages = h.huge_page_defrag = "always"; }},
     {"huge_pages", severity::may_hurt, {"given to all memory"}, [](host& h) { h.transparent_huge_pages = "always"; }},
-    {"governor", severity::hurts, {"powersave, schedutil, not performance", "cpupower frequency-set -g performance"},
+    {"governor",
+     severity::hurts,
+     {"powersave, schedutil, not performance", "cpupower frequency-set -g performance"},
      [](host& h) {
        h.governors = {"performance", "powersave", "schedutil"};
      }},
-    {"deep_idle", severity::may_hurt, {"need 133 us", "cpupower idle-set -D"}, [](host& h) { h.deepest_idle_us = 133; }},
+    {"deep_idle",
+     severity::may_hurt,
+     {"need 133 us", "cpupower idle-set -D"},
+     [](host& h) { h.deepest_idle_us = 133; }},
     {"node_without_memory", severity::hurts, {"CPUs 6-7", "node 3"}, [](host&) {}, {topo_test::four_nodes}},
-    {"numa_balancing", severity::may_hurt, {"sysctl kernel.numa_balancing=0"}, [](host& h) { h.numa_balancing = true; },
+    {"numa_balancing",
+     severity::may_hurt,
+     {"sysctl kernel.numa_balancing=0"},
+     [](host& h) { h.numa_balancing = true; },
      {two_nodes}},
     {"smt_sharing", severity::may_hurt, {"8 workers share 4 cores", "taskset -c 0-6:2"}, [](host&) {}, {with_smt}},
     {"partial_cores", severity::may_hurt, {"CPUs 1,4 may be used"}, [](host&) {}, {with_smt, {1, 2, 3, 4}}},
-    {"core_kinds", severity::may_hurt, {"the fastest ones, P, have CPUs 0,2", "taskset -c 0,2"}, [](host&) {},
+    {"core_kinds",
+     severity::may_hurt,
+     {"the fastest ones, P, have CPUs 0,2", "taskset -c 0,2"},
+     [](host&) {},
      {topo_test::hybrid, {0, 2, 4, 5}}},
-    {"descriptors", severity::hurts, {"16 open descriptors", "process pool of 4 workers", "ulimit -Sn"},
+    {"descriptors",
+     severity::hurts,
+     {"16 open descriptors", "process pool of 4 workers", "ulimit -Sn"},
      [](host& h) {
        h.descriptors = {16, 4096};
      }},
-    {"descriptors", severity::hurts, {"limits.d", "LimitNOFILE="},
+    {"descriptors",
+     severity::hurts,
+     {"limits.d", "LimitNOFILE="},
      [](host& h) {
        h.descriptors = {16, 16};
      }},
-    {"processes", severity::hurts, {"40 processes", "LimitNPROC="},
+    {"processes",
+     severity::hurts,
+     {"40 processes", "LimitNPROC="},
      [](host& h) {
        h.processes = {40, 40};
      }},
-    {"rtprio", severity::may_hurt, {"LimitRTPRIO=50"},
+    {"rtprio",
+     severity::may_hurt,
+     {"LimitRTPRIO=50"},
      [](host& h) {
        h.rtprio = {0, 0};
      }},
-    {"memlock", severity::may_hurt, {"Only 8 MiB", "memlock 65536", "LimitMEMLOCK=67108864"},
+    {"memlock",
+     severity::may_hurt,
+     {"Only 8 MiB", "memlock 65536", "LimitMEMLOCK=67108864"},
      [](host& h) {
        h.memlock = {8U << 20, 8U << 20};
      }},

@@ -1,5 +1,5 @@
-// What tells people how the program is used: --help of every verb, the manual page and the completion of the shell. They
-// are held against the verbs and options that the program has, so that they cannot drift apart.
+// What tells people how the program is used: --help of every verb, the manual page and the completion of the shell.
+// They are held against the verbs and options that the program has, so that they cannot drift apart.
 
 #include <algorithm>
 #include <regex>
@@ -41,7 +41,7 @@ std::vector<verb> verbs_below(const verb& above) {
     std::smatch name;
     if (!listed || !std::regex_search(line, name, std::regex("^  ([a-z][a-z-]*)"))) continue;
     verb each = above;
-    each.push_back(name[1]);
+    each.push_back(name[1].str());
     found.push_back(each);
     for (verb& inner : verbs_below(each)) found.push_back(std::move(inner));
   }
@@ -53,7 +53,7 @@ std::set<std::string> options_of(const verb& of) {
   std::istringstream lines(help_of(of));
   for (std::string line; std::getline(lines, line);) {
     std::smatch option;
-    if (std::regex_search(line, option, std::regex("^ +(-[a-zA-Z], ?)?(--[a-z][a-z-]*)"))) found.insert(option[2]);
+    if (std::regex_search(line, option, std::regex("^ +(-[a-zA-Z], ?)?(--[a-z][a-z-]*)"))) found.insert(option[2].str());
   }
   return found;
 }
@@ -98,7 +98,7 @@ TEST(Help, TheManualTellsOfEveryVerbAndEachOfItsOptionsAndOfNoOthers) {
   const std::string page = manual();
   const std::regex heading("\n\\.SS remuda ([a-z ]+)\n");
   for (std::sregex_iterator each(page.begin(), page.end(), heading), end; each != end; ++each) {
-    const std::string name = (*each)[1];
+    const std::string name = (*each)[1].str();
     EXPECT_TRUE(std::any_of(all.begin(), all.end(), [&](const verb& v) { return joined(v) == name; }))
         << "the manual tells of remuda " << name << ", which there is not";
   }
@@ -110,8 +110,10 @@ std::set<std::string> completed(const verb& words) {
   std::string script = "source \"$1\"\nCOMP_WORDS=(\"$2\"";
   for (const std::string& each : words) script += " '" + each + "'";
   script += ")\nCOMP_CWORD=" + std::to_string(words.size()) + "\n";
-  script += "_remuda \"$2\" '" + words.back() + "' \"${COMP_WORDS[COMP_CWORD-1]}\"\nprintf '%s\\n' \"${COMPREPLY[@]}\"\n";
-  const finished f = run_program({"/bin/bash", folder.write("ask", script).native(), REMUDA_COMPLETION, REMUDA_PROGRAM});
+  script +=
+      "_remuda \"$2\" '" + words.back() + "' \"${COMP_WORDS[COMP_CWORD-1]}\"\nprintf '%s\\n' \"${COMPREPLY[@]}\"\n";
+  const finished f =
+      run_program({"/bin/bash", folder.write("ask", script).native(), REMUDA_COMPLETION, REMUDA_PROGRAM});
   EXPECT_EQ(f.err, "");
   std::set<std::string> offered;
   std::istringstream lines(f.out);

@@ -20,9 +20,7 @@ using namespace tools_test;
 using nlohmann::json;
 using numbers = std::vector<unsigned>;
 
-numbers parse(const json& list) {
-  return remuda::topo::parse_cpu_list(list.get<std::string>()).value();
-}
+numbers parse(const json& list) { return remuda::topo::parse_cpu_list(list.get<std::string>()).value(); }
 
 json topo_json(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), {"topo", "--json"});
@@ -43,7 +41,11 @@ struct machine_case {
 };
 
 const machine_case machines[] = {
-    {"one_core", {"--topology", "core:1 pu:1"}, 1, 1, {"1 CPU, 1 core", "CPU 0 = worker 0", "worker 0 on CPU 0: nobody"}},
+    {"one_core",
+     {"--topology", "core:1 pu:1"},
+     1,
+     1,
+     {"1 CPU, 1 core", "CPU 0 = worker 0", "worker 0 on CPU 0: nobody"}},
     {"two_packages_of_64_smt",
      {"--topology", "pack:2 [numa] l3:1 l2:64 core:1 pu:2"},
      256,
@@ -172,8 +174,9 @@ INSTANTIATE_TEST_SUITE_P(Machines, AnyMachine, testing::ValuesIn(machines),
                          [](const auto& instance) { return std::string(instance.param.name); });
 
 TEST(Topo, WholeTextOfASmallMachine) {
-  const finished f = run_remuda({"topo", "--topology", "pack:2 [numa(memory=2147483648)] l3:1(size=1048576) core:2 pu:2",
-                             "--cpus", "0-2,5", "--quota", "2.5", "--workers", "3"});
+  const finished f =
+      run_remuda({"topo", "--topology", "pack:2 [numa(memory=2147483648)] l3:1(size=1048576) core:2 pu:2", "--cpus",
+                  "0-2,5", "--quota", "2.5", "--workers", "3"});
   EXPECT_EQ(f.out, R"(A described machine, of which only the topology is known
 8 CPUs, 4 cores, 2 packages, 2 NUMA nodes, 4 GiB
 
@@ -321,7 +324,8 @@ TEST(Topo, WhatCannotBeWrittenIsTold) {
   EXPECT_EQ(f.status, 1);
   EXPECT_TRUE(contains(f.err, "No space left")) << f.err;
   for (const char* verb : {"topo", "doctor"}) {
-    f = run_remuda({verb, "--topology", "core:1 pu:1"}, [] { ::dup2(::open("/dev/full", O_WRONLY | O_CLOEXEC), STDOUT_FILENO); });
+    f = run_remuda({verb, "--topology", "core:1 pu:1"},
+                   [] { ::dup2(::open("/dev/full", O_WRONLY | O_CLOEXEC), STDOUT_FILENO); });
     EXPECT_EQ(f.status, 1) << verb;
     EXPECT_TRUE(contains(f.err, "cannot write")) << f.err;
   }

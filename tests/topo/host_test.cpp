@@ -203,10 +203,14 @@ struct maker {
 
 TEST_F(Host, HypervisorsByTheirFirmware) {
   cpuinfo("hypervisor");
-  for (const maker& each : {maker{"QEMU", "Standard PC (Q35 + ICH9, 2009)", "QEMU"}, {"Red Hat", "KVM", "KVM"},
-                            {"VMware, Inc.", "VMware7,1", "VMware"}, {"innotek GmbH", "VirtualBox", "VirtualBox"},
-                            {"Microsoft Corporation", "Virtual Machine", "Hyper-V"}, {"Xen", "HVM domU", "Xen"},
-                            {"Microsoft Corporation", "Surface", "unknown"}, {"Amazon EC2", "c5.large", "Nitro"},
+  for (const maker& each : {maker{"QEMU", "Standard PC (Q35 + ICH9, 2009)", "QEMU"},
+                            {"Red Hat", "KVM", "KVM"},
+                            {"VMware, Inc.", "VMware7,1", "VMware"},
+                            {"innotek GmbH", "VirtualBox", "VirtualBox"},
+                            {"Microsoft Corporation", "Virtual Machine", "Hyper-V"},
+                            {"Xen", "HVM domU", "Xen"},
+                            {"Microsoft Corporation", "Surface", "unknown"},
+                            {"Amazon EC2", "c5.large", "Nitro"},
                             {"Google", "Google Compute Engine", "KVM"}}) {
     firmware(each.vendor, each.product);
     EXPECT_EQ(read().hypervisor, each.name) << each.vendor;

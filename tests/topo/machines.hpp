@@ -3,7 +3,7 @@
 
 namespace topo_test {
 
-/// Two fast cores with two threads each, CPUs 0 to 3, and four slow ones that share an L2, CPUs 4 to 7.
+/// Two fast cores with two threads each, CPUs 0 to 3, and four slow ones, CPUs 4 to 7, that share an L2.
 inline constexpr char hybrid[] = R"(<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE topology SYSTEM "hwloc2.dtd">
 <topology version="2.0">
@@ -15,6 +15,8 @@ inline constexpr char hybrid[] = R"(<?xml version="1.0" encoding="UTF-8"?>
           gp_index="3" local_memory="17179869184"/>
       <object type="L3Cache" cpuset="0xff" complete_cpuset="0xff" nodeset="0x1" complete_nodeset="0x1" gp_index="4"
           cache_size="12582912" depth="3" cache_linesize="64" cache_associativity="12" cache_type="0">
+        <object type="L2Cache" cpuset="0x3" complete_cpuset="0x3" nodeset="0x1" complete_nodeset="0x1"
+            gp_index="30" cache_size="1310720" depth="2" cache_linesize="64" cache_associativity="10" cache_type="0">
         <object type="Core" os_index="0" cpuset="0x3" complete_cpuset="0x3" nodeset="0x1" complete_nodeset="0x1"
             gp_index="5">
           <object type="PU" os_index="0" cpuset="0x1" complete_cpuset="0x1" nodeset="0x1" complete_nodeset="0x1"
@@ -22,12 +24,16 @@ inline constexpr char hybrid[] = R"(<?xml version="1.0" encoding="UTF-8"?>
           <object type="PU" os_index="1" cpuset="0x2" complete_cpuset="0x2" nodeset="0x1" complete_nodeset="0x1"
               gp_index="7"/>
         </object>
+        </object>
+        <object type="L2Cache" cpuset="0xc" complete_cpuset="0xc" nodeset="0x1" complete_nodeset="0x1"
+            gp_index="31" cache_size="1310720" depth="2" cache_linesize="64" cache_associativity="10" cache_type="0">
         <object type="Core" os_index="4" cpuset="0xc" complete_cpuset="0xc" nodeset="0x1" complete_nodeset="0x1"
             gp_index="8">
           <object type="PU" os_index="2" cpuset="0x4" complete_cpuset="0x4" nodeset="0x1" complete_nodeset="0x1"
               gp_index="9"/>
           <object type="PU" os_index="3" cpuset="0x8" complete_cpuset="0x8" nodeset="0x1" complete_nodeset="0x1"
               gp_index="10"/>
+        </object>
         </object>
         <object type="L2Cache" cpuset="0xf0" complete_cpuset="0xf0" nodeset="0x1" complete_nodeset="0x1"
             gp_index="11" cache_size="2097152" depth="2" cache_linesize="64" cache_associativity="16" cache_type="0">

@@ -110,9 +110,9 @@ TEST(WholeMachine, ComesBackFromItsOwnXml) {
 }
 
 TEST(WholeMachine, WhatNoKernelHasIsRefusedBeforeItIsBuilt) {
-  for (const char* text :
-       {"core:8193 pu:1", "pack:100000 core:100000 pu:100000", "99999999999999999999 2", "pack:64 core:64 pu:4", "3000 3000",
-        "pack:2 [numa] l3:64 core:64 pu:64(indexes=0)", "nonsense", "", "<no xml", "pu:0"}) {
+  for (const char* text : {"core:8193 pu:1", "pack:100000 core:100000 pu:100000", "99999999999999999999 2",
+                           "pack:64 core:64 pu:4", "3000 3000", "0x1000 0x1000",
+                           "pack:2 [numa] l3:64 core:64 pu:64(indexes=0)", "nonsense", "", "<no xml", "pu:0"}) {
     const machine_source source = machine_source::described(text);
     EXPECT_FALSE(source.known()) << text;
     EXPECT_EQ(source.xml(), "");
@@ -139,7 +139,8 @@ TEST(WholeMachineHere, TellsWhatIsLeftOutByTheMask) {
   const numbers online = source.cpus();
   const whole_machine whole = source.whole(os::cpu_mask({online.front()}));
   EXPECT_EQ(of_use(whole, cpu_use::allowed), (numbers{online.front()}));
-  EXPECT_EQ(of_use(whole, cpu_use::not_in_mask).size() + of_use(whole, cpu_use::not_in_cpuset).size(), online.size() - 1);
+  EXPECT_EQ(of_use(whole, cpu_use::not_in_mask).size() + of_use(whole, cpu_use::not_in_cpuset).size(),
+            online.size() - 1);
 }
 
 }  // namespace

@@ -29,9 +29,10 @@ struct options {
 };
 
 std::string to_text(const chosen_machine& machine, const std::vector<finding>& findings) {
-  std::string text = fmt::format("A pool has {} here by default: {}.\n",
-                                 counted(machine.usable.usable(), "worker"), why_workers(machine));
-  if (!machine.is_this_machine) text += "Of a described machine only the topology is known, so only that is looked at.\n";
+  std::string text = fmt::format("A pool has {} here by default: {}.\n", counted(machine.usable.usable(), "worker"),
+                                 why_workers(machine));
+  if (!machine.is_this_machine)
+    text += "Of a described machine only the topology is known, so only that is looked at.\n";
   if (findings.empty()) return text + "Nothing was found that hurts latency.\n";
   for (std::size_t i = 0; i < findings.size(); ++i) {
     const finding& each = findings[i];
@@ -46,10 +47,10 @@ std::string to_json(const chosen_machine& machine, const std::vector<finding>& f
   ordered_json items = ordered_json::array();
   for (const finding& each : findings) {
     items.push_back({{"id", each.id},
-                    {"severity", to_string(each.how_bad)},
-                    {"what", each.what},
-                    {"effect", each.effect},
-                    {"change", each.change}});
+                     {"severity", to_string(each.how_bad)},
+                     {"what", each.what},
+                     {"effect", each.effect},
+                     {"change", each.change}});
   }
   const ordered_json all = {{"described", !machine.is_this_machine},
                             {"workers", machine.usable.usable()},
@@ -65,8 +66,8 @@ void show(const options& given) {
   const std::vector<finding> findings = examine({host ? &*host : nullptr, machine.whole, machine.usable});
   const std::string text = given.json ? to_json(machine, findings) : to_text(machine, findings);
   std::fwrite(text.data(), 1, text.size(), stdout);
-  const bool hurts = std::any_of(findings.begin(), findings.end(),
-                                 [](const finding& each) { return each.how_bad != severity::note; });
+  const bool hurts =
+      std::any_of(findings.begin(), findings.end(), [](const finding& each) { return each.how_bad != severity::note; });
   if (hurts) throw ending(found_something);
 }
 
@@ -78,7 +79,8 @@ void add_doctor(CLI::App& app) {
   add_machine_options(verb, given->machine);
   verb.add_flag("--json", given->json, "One JSON document in place of the text");
   verb.footer(
-      "Exit status: 0 = nothing that hurts (notes do not count), 10 = something that hurts or may hurt, 2 = wrong use.\n"
+      "Exit status: 0 = nothing that hurts (notes do not count), 10 = something that hurts or may hurt, 2 = wrong "
+      "use.\n"
       "Examples:\n"
       "  remuda doctor                                  this host\n"
       "  remuda doctor --json | jq -r '.findings[] | select(.severity == \"hurts\") | .change'\n"

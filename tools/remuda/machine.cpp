@@ -82,9 +82,10 @@ topo::machine_source described_machine(const std::string& given) {
   topo::machine_source source = topo::machine_source::described(text);
   if (source.known()) return source;
   if (text.starts_with("<")) {
-    throw ending(wrong_use, fmt::format("--topology: hwloc cannot read the XML of {}: it is damaged, of another version "
-                                        "of hwloc, or has more than {} CPUs; `lstopo --of xml FILE` writes it",
-                                        shortened(given), topo::most_described_cpus));
+    throw ending(wrong_use,
+                 fmt::format("--topology: hwloc cannot read the XML of {}: it is damaged, of another version "
+                             "of hwloc, or has more than {} CPUs; `lstopo --of xml FILE` writes it",
+                             shortened(given), topo::most_described_cpus));
   }
   throw ending(wrong_use, fmt::format("--topology: \"{}\" is neither a file here nor a description that hwloc knows, "
                                       "such as \"pack:2 [numa] l3:2 core:8 pu:2\", of at most {} CPUs",
@@ -95,8 +96,7 @@ topo::machine_source described_machine(const std::string& given) {
 std::vector<unsigned> named_cpus(const std::string& given, const topo::machine_source& source) {
   const auto named = topo::parse_cpu_list(given);
   if (!named) {
-    throw ending(wrong_use,
-                 fmt::format("--cpus: \"{}\" is no list of CPUs such as 0-3,8", shortened(given)));
+    throw ending(wrong_use, fmt::format("--cpus: \"{}\" is no list of CPUs such as 0-3,8", shortened(given)));
   }
   if (named->empty()) throw ending(wrong_use, "--cpus: the list is empty; name at least one CPU, as in 0-3,8");
   if (!source.known()) return *named;
@@ -114,8 +114,9 @@ double parse_quota(const std::string& given) {
   double quota = 0;
   const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), quota);
   if (error != std::errc{} || end != given.data() + given.size() || !(quota > 0)) {
-    throw ending(wrong_use, fmt::format("--quota: \"{}\" is no number of CPUs above 0, such as 1.5, or inf for no quota",
-                                        shortened(given)));
+    throw ending(wrong_use,
+                 fmt::format("--quota: \"{}\" is no number of CPUs above 0, such as 1.5, or inf for no quota",
+                             shortened(given)));
   }
   return quota;
 }
@@ -127,7 +128,8 @@ void add_machine_options(CLI::App& verb, machine_options& options) {
                   "Another machine than this one: a description that hwloc knows, such as \"pack:2 [numa] l3:2 core:8 "
                   "pu:2\", or the name of a file that holds one or hwloc's XML")
       ->type_name("TEXT|FILE");
-  verb.add_option("--cpus", options.cpus, "As if the affinity mask had these CPUs only, as in 0-3,8")->type_name("LIST");
+  verb.add_option("--cpus", options.cpus, "As if the affinity mask had these CPUs only, as in 0-3,8")
+      ->type_name("LIST");
   verb.add_option("--quota", options.quota, "As if so many CPUs' worth of time were allowed, as in 1.5; inf = no quota")
       ->type_name("CPUS");
 }
@@ -137,8 +139,7 @@ chosen_machine choose_machine(const machine_options& options) {
   if (options.quota) quota = parse_quota(*options.quota);
 
   const bool is_this = !options.topology;
-  topo::machine_source source =
-      is_this ? topo::machine_source::this_machine() : described_machine(*options.topology);
+  topo::machine_source source = is_this ? topo::machine_source::this_machine() : described_machine(*options.topology);
   os::cpu_mask mask;
   if (options.cpus) {
     mask = os::cpu_mask(named_cpus(*options.cpus, source));

@@ -57,11 +57,12 @@ std::string these_cpus(const std::vector<unsigned>& numbers) {
 
 result one_cpu(const patient& who) {
   if (who.usable.cpus.size() != 1) return {};
-  return found(severity::may_hurt, fmt::format("Only CPU {} may be used", who.usable.cpus.front().os_index),
-               "a worker and the thread that waits for it take turns, and spinning only keeps the other one from running",
-               who.whole.threads.size() > 1
-                   ? "more CPUs in the mask or the cpuset (see the notes on them), and the wait policy efficient until then"
-                   : "the wait policy efficient; the machine has no other CPU");
+  return found(
+      severity::may_hurt, fmt::format("Only CPU {} may be used", who.usable.cpus.front().os_index),
+      "a worker and the thread that waits for it take turns, and spinning only keeps the other one from running",
+      who.whole.threads.size() > 1
+          ? "more CPUs in the mask or the cpuset (see the notes on them), and the wait policy efficient until then"
+          : "the wait policy efficient; the machine has no other CPU");
 }
 
 result node_without_memory(const patient& who) {
@@ -81,8 +82,7 @@ result node_without_memory(const patient& who) {
                fmt::format("NUMA {} {} no memory, but {} of it may be used", counted(nodes.size(), "node"),
                            nodes.size() == 1 ? "has" : "have", these_cpus(cpus)),
                "workers there have all their memory on another node, and every miss of the caches takes longer",
-               fmt::format("memory modules for node {}; or start the program without its CPUs (taskset)",
-                           list(nodes)));
+               fmt::format("memory modules for node {}; or start the program without its CPUs (taskset)", list(nodes)));
 }
 
 result smt_sharing(const patient& who) {
@@ -92,14 +92,15 @@ result smt_sharing(const patient& who) {
   for (const cpu& each : who.usable.cpus) {
     if (each.smt_rank == 0) first_threads.push_back(each.os_index);
   }
-  return found(severity::may_hurt,
-               fmt::format("{} share {} as their hardware threads", counted(who.usable.usable(), "worker"),
-                           counted(cores.size(), "core")),
-               "two busy threads of a core slow each other down, up to a factor of two: more work a second, but each task "
-               "takes longer",
-               fmt::format("{} workers, or taskset -c {}; for the whole machine: echo off > "
-                           "/sys/devices/system/cpu/smt/control",
-                           cores.size(), list(first_threads)));
+  return found(
+      severity::may_hurt,
+      fmt::format("{} share {} as their hardware threads", counted(who.usable.usable(), "worker"),
+                  counted(cores.size(), "core")),
+      "two busy threads of a core slow each other down, up to a factor of two: more work a second, but each task "
+      "takes longer",
+      fmt::format("{} workers, or taskset -c {}; for the whole machine: echo off > "
+                  "/sys/devices/system/cpu/smt/control",
+                  cores.size(), list(first_threads)));
 }
 
 result partial_cores(const patient& who) {
@@ -155,11 +156,12 @@ result cpuset(const patient& who) {
 result mask(const patient& who) {
   const std::vector<unsigned> out = cpus_of_use(who, cpu_use::not_in_mask);
   if (out.empty()) return {};
-  return found(severity::note,
-               fmt::format("The affinity mask leaves out {} of {}: {}", counted(out.size(), "CPU"),
-                           who.whole.threads.size(), list(out)),
-               "a pool has no workers there",
-               "if they shall be used, start the program without taskset or with a longer list (CPUAffinity= of systemd)");
+  return found(
+      severity::note,
+      fmt::format("The affinity mask leaves out {} of {}: {}", counted(out.size(), "CPU"), who.whole.threads.size(),
+                  list(out)),
+      "a pool has no workers there",
+      "if they shall be used, start the program without taskset or with a longer list (CPUAffinity= of systemd)");
 }
 
 result offline_cpus(const patient& who) {

@@ -29,16 +29,17 @@ ordered_json machine_json(const topo_report& report) {
   ordered_json cpus = ordered_json::array(), nodes = ordered_json::array(), kinds = ordered_json::array();
   for (std::size_t i = 0; i < whole.threads.size(); ++i) {
     const auto& each = whole.threads[i];
-    cpus.push_back({{"cpu", each.what.os_index},
-                    {"use", topo::to_string(each.use)},
-                    {"package", id_or_null(each.what.package)},
-                    {"node", id_or_null(each.what.numa_node)},
-                    {"l3", id_or_null(each.what.l3)},
-                    {"l2", id_or_null(each.what.l2)},
-                    {"core", id_or_null(each.what.core)},
-                    {"smt_rank", each.what.smt_rank},
-                    {"kind", each.kind < whole.kinds.size() ? ordered_json(whole.kinds[each.kind].name) : ordered_json()},
-                    {"workers", topo::to_cpu_list(workers[i])}});
+    cpus.push_back(
+        {{"cpu", each.what.os_index},
+         {"use", topo::to_string(each.use)},
+         {"package", id_or_null(each.what.package)},
+         {"node", id_or_null(each.what.numa_node)},
+         {"l3", id_or_null(each.what.l3)},
+         {"l2", id_or_null(each.what.l2)},
+         {"core", id_or_null(each.what.core)},
+         {"smt_rank", each.what.smt_rank},
+         {"kind", each.kind < whole.kinds.size() ? ordered_json(whole.kinds[each.kind].name) : ordered_json()},
+         {"workers", topo::to_cpu_list(workers[i])}});
   }
   for (const auto& each : whole.nodes) {
     nodes.push_back({{"node", each.os_index}, {"memory_bytes", each.memory_bytes}, {"cpus", each.cpus}});
@@ -57,8 +58,12 @@ ordered_json machine_json(const topo_report& report) {
     for (const auto& each : of) list.push_back({{"id", each.id}, {"bytes", each.bytes}});
     return list;
   };
-  return {{"cpus", std::move(cpus)},     {"nodes", std::move(nodes)}, {"distances", std::move(distances)},
-          {"l3", caches(whole.l3)},      {"l2", caches(whole.l2)},    {"kinds", std::move(kinds)},
+  return {{"cpus", std::move(cpus)},
+          {"nodes", std::move(nodes)},
+          {"distances", std::move(distances)},
+          {"l3", caches(whole.l3)},
+          {"l2", caches(whole.l2)},
+          {"kinds", std::move(kinds)},
           {"memory_bytes", whole.memory_bytes()}};
 }
 
@@ -123,7 +128,8 @@ ordered_json workers_json(const topo_report& report) {
   for (unsigned w = 0; w < report.workers; ++w) {
     ordered_json rings = ordered_json::array();
     for (unsigned k = 0; k < report.placed.ring_count(w); ++k) {
-      rings.push_back({{"near", nearness(report, w, k)}, {"workers", topo::to_cpu_list(members(report.placed.ring(w, k)))}});
+      rings.push_back(
+          {{"near", nearness(report, w, k)}, {"workers", topo::to_cpu_list(members(report.placed.ring(w, k)))}});
     }
     workers.push_back({{"worker", w}, {"cpu", report.placed.cpu_of(w).os_index}, {"rings", std::move(rings)}});
   }

@@ -56,8 +56,8 @@ bool cores_share_an_l2(const topo::whole_machine& whole) {
 
 void add(part& into, const path& where, const order_of_levels& levels, std::size_t depth, std::size_t thread) {
   while (where[depth] == unknown_id) ++depth;  // a thread always has a number
-  const bool is_new = into.parts.empty() || into.parts.back().what != levels[depth] ||
-                      into.parts.back().id != where[depth];
+  const bool is_new =
+      into.parts.empty() || into.parts.back().what != levels[depth] || into.parts.back().id != where[depth];
   if (is_new) {
     part fresh;
     fresh.what = levels[depth];

@@ -191,10 +191,13 @@ class drawing {
     const auto& workers = workers_[each.of->thread];
     const bool allowed = thread.use == topo::cpu_use::allowed;
     const std::string names = topo::to_cpu_list(workers);
-    put(R"(<g><title>CPU {}{}{}{}</title>)", each.of->id, allowed ? "" : ", ", allowed ? "" : topo::to_string(thread.use),
-        workers.empty() ? "" : ", worker " + names);
+    put(R"(<g><title>CPU {}{}{}{}</title>)", each.of->id, allowed ? "" : ", ",
+        allowed ? "" : topo::to_string(thread.use), workers.empty() ? "" : ", worker " + names);
     put(R"(<rect x="{:.0f}" y="{:.0f}" width="{:.0f}" height="{:.0f}" rx="2" class="{}"/>)", x, y, each.width,
-        each.height, !allowed ? "off" : workers.empty() ? "idle" : "thread");
+        each.height,
+        !allowed          ? "off"
+        : workers.empty() ? "idle"
+                          : "thread");
     // The list of many workers on one CPU would not fit; the title has it whole.
     const std::string shown = names.size() > 5 ? fmt::format("{}+{}", workers.front(), workers.size() - 1) : names;
     if (!workers.empty()) {

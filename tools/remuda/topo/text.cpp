@@ -50,7 +50,8 @@ class tree_writer {
       const auto& thread = whole_.threads[of.thread];
       return fmt::format("t{}.{}.{}", static_cast<int>(thread.use), thread.kind, workers_[of.thread].size());
     }
-    std::string all = fmt::format("{}.{}(", static_cast<int>(of.what), of.what == level::node ? 0 : size_of(whole_, of));
+    std::string all =
+        fmt::format("{}.{}(", static_cast<int>(of.what), of.what == level::node ? 0 : size_of(whole_, of));
     std::string last;
     std::size_t times = 0;
     const auto close = [&] {
@@ -92,8 +93,7 @@ class tree_writer {
     ids.reserve(all.size());
     for (const part* one : all) ids.push_back(one->id);
     std::sort(ids.begin(), ids.end());
-    put(into_, "{:{}}{}{} {}", "", 2 * depth, name(first.what), all.size() > 1 ? plural(first.what) : "",
-        list(ids));
+    put(into_, "{:{}}{}{} {}", "", 2 * depth, name(first.what), all.size() > 1 ? plural(first.what) : "", list(ids));
     if (each != 0) put(into_, " ({} in each)", each);
     put(into_, "{}", size(all));
     if (first.what == level::core) {
@@ -247,14 +247,14 @@ void put_use(text& into, const topo_report& report) {
   cpus.reserve(usable.cpus.size());
   for (const cpu& each : usable.cpus) cpus.push_back(each.os_index);
   put(into, "\nMay be used\n");
-  put_row(into, "CPUs", fmt::format("{} ({} of {}{})", list(cpus), cpus.size(),
-                                    report.machine.whole.threads.size(),
-                                    report.machine.mask_given ? ", as --cpus says" : ""));
+  put_row(into, "CPUs",
+          fmt::format("{} ({} of {}{})", list(cpus), cpus.size(), report.machine.whole.threads.size(),
+                      report.machine.mask_given ? ", as --cpus says" : ""));
   put_unusable(into, report.machine.whole);
-  put_row(into, "quota", std::isinf(usable.cpu_quota)
-                             ? std::string("none")
-                             : fmt::format("{:g} CPUs{}", usable.cpu_quota,
-                                           report.machine.quota_given ? ", as --quota says" : ""));
+  put_row(into, "quota",
+          std::isinf(usable.cpu_quota)
+              ? std::string("none")
+              : fmt::format("{:g} CPUs{}", usable.cpu_quota, report.machine.quota_given ? ", as --quota says" : ""));
   if (!report.host) return;
   for (const topo::cgroup_level& each : report.host->cgroups) {
     std::string what = each.quota ? fmt::format("quota {:g} CPUs", *each.quota) : "no quota";
@@ -293,8 +293,8 @@ void put_settings(text& into, const topo::host& host) {
   put_row(into, "deepest idle state",
           host.deepest_idle_us ? fmt::format("{} us to come back", *host.deepest_idle_us) : std::string("not told"));
   put_row(into, "hypervisor", host.hypervisor.empty() ? std::string("none seen") : host.hypervisor);
-  put_row(into, "stolen time", host.steal_share ? fmt::format("{:.2f} % since boot", *host.steal_share * 100)
-                                                : std::string("not told"));
+  put_row(into, "stolen time",
+          host.steal_share ? fmt::format("{:.2f} % since boot", *host.steal_share * 100) : std::string("not told"));
   put_row(into, "clock source", told(host.clock_source));
   put_row(into, "load", fmt::format("{:.2f} in the last minute", host.load_1min));
   put_row(into, "transparent huge pages",
@@ -325,7 +325,8 @@ void put_rings_by_shape(text& into, const topo_report& report) {
   for (unsigned w = 0; w < report.workers; ++w) {
     std::string shape;
     for (unsigned k = 0; k < report.placed.ring_count(w); ++k) {
-      shape += fmt::format("{}{} ({})", k == 0 ? "" : ", then ", report.placed.ring(w, k).size(), nearness(report, w, k));
+      shape +=
+          fmt::format("{}{} ({})", k == 0 ? "" : ", then ", report.placed.ring(w, k).size(), nearness(report, w, k));
     }
     auto& same = workers_of_shape[shape];
     if (same.empty()) shapes.push_back(shape);
