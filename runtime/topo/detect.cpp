@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -112,9 +113,8 @@ machine read_machine(const hwloc_handle& handle) {
   return found;
 }
 
-const machine& this_machine() {
-  static const machine loaded = read_machine(load([](hwloc_topology_t) { return true; }));
-  return loaded;
+hwloc_handle look_at_this_machine() {
+  return load([](hwloc_topology_t) { return true; });
 }
 
 machine described_machine(const std::string& text) {
@@ -124,6 +124,22 @@ machine described_machine(const std::string& text) {
     }
     return hwloc_topology_set_synthetic(raw, text.c_str()) == 0;
   }));
+}
+
+// What this machine is, once it is known. Never destroyed: pools with static storage duration may be made late.
+struct known_once {
+  std::once_flag known;
+  machine what;
+};
+
+known_once& here() {
+  static auto* const only = new known_once;
+  return *only;
+}
+
+const machine& this_machine() {
+  std::call_once(here().known, [] { here().what = read_machine(look_at_this_machine()); });
+  return here().what;
 }
 
 // The CPUs of the mask, as the machine describes them.
@@ -176,6 +192,26 @@ topology describe_topology(const std::string& text, double quota) {
 topology describe_topology(const std::string& text, const os::cpu_mask& mask, double quota) {
   const machine described = described_machine(text);
   return restrict(described, mask.empty() ? all_cpus(described) : mask, quota);
+}
+
+std::string machine_xml() {
+  const hwloc_handle handle = look_at_this_machine();
+  char* text = nullptr;
+  int size = 0;
+  if (!handle || hwloc_topology_export_xmlbuffer(handle.get(), &text, &size, 0) != 0) return {};
+  std::string xml = text;
+  hwloc_free_xmlbuffer(handle.get(), text);
+  return xml;
+}
+
+bool adopt_machine(const std::string& xml) {
+  bool adopted = false;
+  std::call_once(here().known, [&] {
+    machine described = described_machine(xml);
+    adopted = !described.cpus.empty();
+    here().what = adopted ? std::move(described) : read_machine(look_at_this_machine());
+  });
+  return adopted;
 }
 
 }  // namespace remuda::topo

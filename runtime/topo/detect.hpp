@@ -26,4 +26,11 @@ topology describe_topology(const std::string& text, double quota = std::numeric_
 topology describe_topology(const std::string& text, const os::cpu_mask& mask,
                            double quota = std::numeric_limits<double>::infinity());
 
+/// This machine as hwloc's XML, as far as detect_topology() reads it. Empty when hwloc gives none.
+std::string machine_xml();
+
+/// Takes what this machine is from such a text instead of looking at it, which is worth something before the first look
+/// only. False when the machine is known already, or the text describes none.
+bool adopt_machine(const std::string& xml);
+
 }  // namespace remuda::topo
