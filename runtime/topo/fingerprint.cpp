@@ -1,10 +1,10 @@
 #include "runtime/topo/fingerprint.hpp"
 
-#include <fstream>
 #include <set>
 
 #include "runtime/os/affinity.hpp"
 #include "runtime/topo/detect.hpp"
+#include "runtime/topo/read_file.hpp"
 
 namespace remuda {
 namespace topo {
@@ -17,13 +17,6 @@ unsigned distinct(const topology& machine, unsigned cpu::*member) {
     if (each.*member != unknown_id) ids.insert(each.*member);
   }
   return static_cast<unsigned>(ids.size());
-}
-
-std::string first_line(const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  return line;
 }
 
 }  // namespace
