@@ -8,7 +8,9 @@
 #include <utility>
 
 #include "remuda/detail/sync.hpp"
+#include "remuda/error.hpp"
 #include "remuda/process_pool.hpp"
+#include "remuda/profile.hpp"
 #include "remuda/thread_pool.hpp"
 
 namespace remuda::tool {
@@ -130,6 +132,9 @@ constexpr std::array<workload, 7> workloads{{
 
 std::vector<verified> verify_profile(const std::string& profile, unsigned rounds,
                                      const std::function<void(double)>& progress) {
+  thread_pool_options one = threads_with(profile);
+  one.workers = 1;
+  if (thread_pool(one).settings().profile.empty()) throw error("pools do not take the profile, so it cannot be verified");
   std::array<std::vector<double>, workloads.size()> before, after;
   for (unsigned round = 0; round < rounds; ++round) {
     for (std::size_t i = 0; i < workloads.size(); ++i) {
