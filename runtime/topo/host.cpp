@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -146,6 +147,19 @@ double read_load(const std::string& root) {
   return fields >> load && load >= 0 ? load : 0;
 }
 
+// "CapEff:\t000001ffffffffff", in hexadecimal.
+std::uint64_t read_capabilities(const std::string& root) {
+  std::ifstream file(root + "/proc/self/status");
+  for (std::string line; std::getline(file, line);) {
+    constexpr std::string_view key = "CapEff:\t";
+    if (!line.starts_with(key)) continue;
+    std::uint64_t bits = 0;
+    std::from_chars(line.data() + key.size(), line.data() + line.size(), bits, 16);
+    return bits;
+  }
+  return 0;
+}
+
 resource_limit read_limit(decltype(RLIMIT_NOFILE) which) {
   rlimit now{};
   resource_limit told;
@@ -176,6 +190,7 @@ host read_host(const std::string& root) {
   found.rtprio = read_limit(RLIMIT_RTPRIO);
   found.processes = read_limit(RLIMIT_NPROC);
   found.descriptors = read_limit(RLIMIT_NOFILE);
+  found.capabilities = read_capabilities(root);
   found.load_1min = read_load(root);
   found.steal_share = read_steal_share(root);
   found.cgroups = cgroup_levels(root);

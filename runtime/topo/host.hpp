@@ -35,6 +35,7 @@ struct host {
   std::uint64_t memory_bytes = 0;
   std::optional<bool> numa_balancing;  ///< the kernel moves pages, and unmaps them now and then to learn where to
   resource_limit memlock, rtprio, processes, descriptors;
+  std::uint64_t capabilities = 0;  ///< effective ones of this process, a bit each, as capabilities(7) numbers them
   double load_1min = 0;
   std::optional<double> steal_share;  ///< of CPU time since boot that the hypervisor kept for others, 0..1
   std::vector<cgroup_level> cgroups;  ///< own group first, then its ancestors; version 2 before version 1

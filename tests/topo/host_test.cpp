@@ -153,6 +153,13 @@ TEST_F(Host, LimitsAreThoseOfThisProcess) {
   EXPECT_EQ(told.hard.value_or(RLIM_INFINITY), now.rlim_max);
 }
 
+TEST_F(Host, CapabilitiesInForce) {
+  write("proc/self/status", "Name:\tx\nCapPrm:\t0000000000000001\nCapEff:\t0000000000804000\n");
+  EXPECT_EQ(read().capabilities, (std::uint64_t{1} << 23) + (std::uint64_t{1} << 14));
+  write("proc/self/status", "CapEff:\tzzz\n");
+  EXPECT_EQ(read().capabilities, 0U);
+}
+
 TEST_F(Host, ControlGroups) {
   write("proc/self/cgroup", "0::/a\n");
   write("proc/self/mountinfo", "31 23 0:28 / /v2 rw - cgroup2 cgroup2 rw\n");
