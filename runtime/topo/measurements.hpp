@@ -17,9 +17,11 @@ struct measurements {
   std::string taken_at;  ///< UTC, ISO 8601
   double seconds = 0;    ///< that it took
 
-  std::vector<unsigned> cpus;  ///< the CPUs of the matrix, in the order of its rows
-  /// Round trip of a cache line, row-major, cpus.size() squared. The diagonal is empty, and on large machines so are
-  /// most pairs: then one stands for all that are as near to each other. No member at all = no pair was measured.
+  /// Those that were measured, in the order of the matrix: neighbours next to each other. On large machines a choice
+  /// in which every nearness is found.
+  std::vector<unsigned> cpus;
+  /// Round trip of a cache line, row-major, cpus.size() squared. The diagonal is empty, and so are pairs that could not
+  /// be measured. No member at all = no pair was.
   std::vector<summary> core_to_core;
 
   summary pause;            ///< one pause (yield) instruction

@@ -11,6 +11,7 @@ int run(int argc, char** argv) try {
   app.set_version_flag("--version", "remuda " REMUDA_VERSION);
   app.require_subcommand(1);
   add_doctor(app);
+  add_measure(app);
   add_profile(app);
   add_topo(app);
   add_tune(app);
