@@ -3,15 +3,16 @@
 
 #include <string>
 
+#include "remuda/topology.hpp"
 #include "runtime/topo/measurements.hpp"
-#include "tools/remuda/machine.hpp"
 
 namespace remuda::tool {
 
-/// What `remuda measure --json` has written. Throws `ending` with the reason and what to do.
+/// What `remuda measure` has written. Throws `ending` with the reason and what to do.
 topo::measurements read_measurements(const std::string& path);
 
-/// Takes what recommend() judges by. Throws `ending`.
-topo::measurements measure_for_tune(const chosen_machine& machine);
+/// Measures on these CPUs what topo::recommend() asks for, in about so many seconds, with progress on the terminal. The
+/// calling thread must be the only one of the process. Throws `ending`, also when a signal ended it.
+topo::measurements measure_for_tuning(const topology& machine, double seconds);
 
 }  // namespace remuda::tool

@@ -1,15 +1,17 @@
 // remuda tune: measures, recommends settings, writes them as a profile, and tells whether it pays.
 #include <fmt/format.h>
 #include <time.h>
-#include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdio>
+#include <ctime>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "remuda/config.hpp"
@@ -21,11 +23,12 @@
 #include "runtime/topo/profile_names.hpp"
 #include "runtime/topo/recommend.hpp"
 #include "tools/remuda/machine.hpp"
+#include "tools/remuda/measure/progress.hpp"
 #include "tools/remuda/measured.hpp"
 #include "tools/remuda/settings_table.hpp"
 #include "tools/remuda/tune/verify.hpp"
 #include "tools/remuda/verbs.hpp"
-#include "tools/remuda/write_file.hpp"
+#include "tools/remuda/whole_file.hpp"
 
 namespace remuda::tool {
 namespace {
@@ -38,6 +41,7 @@ struct tune_options {
   std::string output;
   std::optional<std::string> measurements;
   machine_options machine;
+  double seconds = 10;
   bool verify = false;
   unsigned rounds = usual_rounds;
   bool json = false;
@@ -176,12 +180,24 @@ std::vector<verified> verify(const tuned& t, const tune_options& options) {
   tuned_settings compared = t.what.settings;
   compared.topology_from_cache = tuned_settings{}.topology_from_cache;  // of a program's start alone
   if (compared == tuned_settings{}) return {};
-  const bool show = isatty(STDERR_FILENO) == 1;
-  auto result = verify_profile(t.written_to, options.rounds, [show](double done) {
-    if (show) fmt::print(stderr, "\rverifying: {:3.0f} %", 100 * done);
+  progress_bar bar;
+  const auto start = clock::now();
+  return verify_profile(t.written_to, options.rounds, [&](double done) {
+    const double spent = nanoseconds_between(start, clock::now()) / 1e9;
+    if (done > 0) bar.show(done, spent / done - spent, "comparing with the built-in settings");
   });
-  if (show) fmt::print(stderr, "\r                \r");
-  return result;
+}
+
+/// Also the folder, where that is the user's first profile.
+void write(const std::string& path, const std::string& text) {
+  const auto folder = std::filesystem::path(path).parent_path();
+  std::error_code error;
+  if (!folder.empty()) std::filesystem::create_directories(folder, error);
+  if (error) {
+    throw ending(failed, fmt::format("cannot make the folder {}: {}; name another file with -o", one_line(folder.native()),
+                                     error.message()));
+  }
+  write_whole_file(path, text);
 }
 
 void run_tune(const tune_options& options) {
@@ -196,7 +212,7 @@ void run_tune(const tune_options& options) {
   if (options.measurements) {
     t.measured = read_measurements(*options.measurements);
   } else if (as_it_is) {
-    t.measured = measure_for_tune(machine);
+    t.measured = measure_for_tuning(machine.usable, options.seconds);
   }
   const topo::host host = machine.is_this_machine ? topo::read_host() : topo::host{};
   t.what = topo::recommend(t.usable, host, t.measured ? &*t.measured : nullptr);
@@ -214,7 +230,7 @@ void run_tune(const tune_options& options) {
     }
   }
   if (!path.empty()) {
-    write_file(path, to_json(t.what));
+    write(path, to_json(t.what));
     t.written_to = path;
   }
   if (options.verify) t.verified_with = verify(t, options);
@@ -240,10 +256,15 @@ void add_tune(CLI::App& app) {
                    "What `remuda measure --json` has written, instead of measuring now")
       ->type_name("FILE");
   add_machine_options(*verb, options->machine);
+  verb->add_option("--seconds", options->seconds, "How long the measurements may take, all together")
+      ->type_name("N")
+      ->check(CLI::Range(0.1, 3600.0).description("0.1 to 3600"))
+      ->capture_default_str();
   verb->add_flag("--verify", options->verify,
                  "Then runs a small benchmark with the built-in settings and with the profile, in alternation");
   verb->add_option("--rounds", options->rounds, "How often --verify runs each; fewer than 12 say nothing")
-      ->check(CLI::Range(1U, 1000U))
+      ->type_name("N")
+      ->check(CLI::Range(1U, 1000U).description("1 to 1000"))
       ->capture_default_str();
   verb->add_flag("--json", options->json, "One JSON document on the standard output");
   verb->footer(
