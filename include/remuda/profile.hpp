@@ -1,5 +1,5 @@
-// A profile: the settings that `remuda tune` found best for one machine, with the reason of each. Pools take from it what
-// their options leave open. Plain data and its file format (JSON, with a version).
+// A profile: the settings that `remuda tune` found best for one machine, with the reason of each. Pools take from it
+// what their options leave open. Plain data and its file format (JSON, with a version).
 //
 // Which file a pool reads, the first of these that says anything:
 //   1. the pool's option `profile` (an empty string: none)
@@ -44,15 +44,15 @@ struct tuned_settings {
   wait_policy policy = wait_policy::balanced;
   /// How long a worker of either kind of pool, and a process pool's own thread, spins under wait_policy::balanced.
   std::chrono::nanoseconds spin{100'000};
-  /// Steal cut-off: a worker that runs out of work looks `near_looks` times at the workers within `steal_near` before it
-  /// looks at the others too. Never a limit for good: that would leave tasks lying beside workers without any.
+  /// Steal cut-off: a worker that runs out of work looks `near_looks` times at the workers within `steal_near` before
+  /// it looks at the others too. Never a limit for good: that would leave tasks lying beside workers without any.
   nearness steal_near = nearness::machine;
   unsigned near_looks = 0;
-  /// Calls that may lie in the ring of one worker process; a power of two. More than are run while the pool's own thread
-  /// is woken make nothing faster, and have to be taken back when the worker dies or is held up.
+  /// Calls that may lie in the ring of one worker process; a power of two. More than are run while the pool's own
+  /// thread is woken make nothing faster, and have to be taken back when the worker dies or is held up.
   unsigned ring_slots = 256;
-  /// What hwloc knows of this machine is taken from the profile (profile::cached_topology), as long as it was read under
-  /// the running kernel, since its boot.
+  /// What hwloc knows of this machine is taken from the profile (profile::cached_topology), as long as it was read
+  /// under the running kernel, since its boot.
   bool topology_from_cache = false;
 
   static constexpr std::chrono::nanoseconds most_spin{10'000'000};

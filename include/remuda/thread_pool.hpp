@@ -40,11 +40,11 @@ struct thread_pool_options {
   when_full full = when_full::block;
   /// Threads are named "NAME/0", "NAME/1" ...; the kernel keeps 15 bytes.
   std::string name = "remuda";
-  /// Pins each worker to its CPU, inside the affinity mask of the constructing thread. Default: as the profile says, else
-  /// true.
+  /// Pins each worker to its CPU, inside the affinity mask of the constructing thread. Default: as the profile says,
+  /// else true.
   std::optional<bool> pin = std::nullopt;
-  /// File with settings for what is left open here (profile.hpp); "": none. Default: what REMUDA_PROFILE names, else the
-  /// one in the user's configuration folder, if there is one. A file that cannot be used costs a line on stderr.
+  /// File with settings for what is left open here (profile.hpp); "": none. Default: what REMUDA_PROFILE names, else
+  /// the one in the user's configuration folder, if there is one. A file that cannot be used costs a line on stderr.
   std::optional<std::string> profile = std::nullopt;
   /// Called in each worker with its index before any task. If one throws, the constructor joins all and rethrows it.
   std::function<void(unsigned)> on_start = nullptr;

@@ -78,7 +78,8 @@ std::string why_not(const profile& p) {
 void warn(const std::string& path, const std::string& why) {
   std::string line = "remuda: profile " + path + " is not used: " + why +
                      "; pools take the built-in settings (`remuda tune` writes a new profile)";
-  std::replace_if(line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; }, '?');
+  std::replace_if(
+      line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; }, '?');
   std::fprintf(stderr, "%s\n", line.c_str());
 }
 

@@ -39,8 +39,8 @@ struct pool_start {
   pool_settings settings;
 };
 
-/// A profile that cannot be used is told of on stderr, once per file. Throws std::invalid_argument, which names the kind
-/// of pool, for a number of workers that is 0 or more than `most`; and std::bad_alloc.
+/// A profile that cannot be used is told of on stderr, once per file. Throws std::invalid_argument, which names the
+/// kind of pool, for a number of workers that is 0 or more than `most`; and std::bad_alloc.
 pool_start start_of(const char* pool, unsigned most, const asked_settings& asked);
 
 /// How many workers the rule gives on this machine; at least 1.

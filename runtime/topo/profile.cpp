@@ -99,7 +99,8 @@ std::vector<setting_line> list_settings(const profile& p) {
 
 profile load_profile(const std::string& path) {
   if (path.find('\0') != std::string::npos) throw_unreadable(ENOENT);
-  // Asked before it is opened, as opening a device may do something; and again afterwards, as it may be another by then.
+  // Asked before it is opened, as opening a device may do something; and again afterwards, as it may be another by
+  // then.
   struct stat file {};
   if (stat(path.c_str(), &file) != 0) throw_unreadable(errno);
   const auto refuse_others = [&file] {

@@ -212,7 +212,8 @@ profile profile_from_json(const std::string& text) {
   }
   members all(parsed, "");
   // First of all, as other versions may have other members.
-  const auto version = members::number(all.need(version_key), version_key, 0, std::numeric_limits<std::uint64_t>::max());
+  const auto version =
+      members::number(all.need(version_key), version_key, 0, std::numeric_limits<std::uint64_t>::max());
   if (version != profile::version) {
     throw error("it has version " + std::to_string(version) + " of the format; this remuda knows version " +
                 std::to_string(profile::version) + ": run `remuda tune` again");

@@ -111,7 +111,8 @@ choice<wait_policy> choose_policy(const facts& f) {
   }
   if (f.crowded()) return {wait_policy::efficient, "others want these CPUs: " + f.taken_by};
   if (f.reserved) {
-    return {wait_policy::busy_poll, "all usable CPUs are set apart (isolated and nohz_full): sleeping would save nothing"};
+    return {wait_policy::busy_poll,
+            "all usable CPUs are set apart (isolated and nohz_full): sleeping would save nothing"};
   }
   std::string reason = count_of(f.cpus, "usable CPU", "usable CPUs");
   reason += f.taken_by.empty() ? ", and no sign of others that want them" : ", little taken by others: " + f.taken_by;
@@ -119,10 +120,11 @@ choice<wait_policy> choose_policy(const facts& f) {
 }
 
 choice<worker_rule> choose_workers(const facts& f, wait_policy policy) {
-  const std::string limit = f.quota ? "; the quota of " + number(f.machine.cpu_quota, 2) +
-                                          " CPUs, rounded down, bounds it at each start, so that the kernel never stops "
-                                          "the workers for the rest of a period"
-                                    : "";
+  const std::string limit = f.quota
+                                ? "; the quota of " + number(f.machine.cpu_quota, 2) +
+                                      " CPUs, rounded down, bounds it at each start, so that the kernel never stops "
+                                      "the workers for the rest of a period"
+                                : "";
   const std::string now = ": " + count_of(f.cpus, "CPU", "CPUs") + " on " + count_of(f.cores, "core", "cores") + " now";
   if (policy == wait_policy::busy_poll && f.cores < f.cpus) {
     return {worker_rule::per_core,
@@ -148,12 +150,12 @@ choice<std::chrono::nanoseconds> choose_spin(const facts& f) {
   }
   const summary& wake = f.measured->wake_cold;
   const double call = is_measured(f.measured->futex_call) ? f.measured->futex_call.median : 0;
-  // Twice: a spin that ends just before the work comes pays for the sleep too; and waiting threads count in the gap that
-  // a worker saw the wake-up of the worker before it.
+  // Twice: what a worker waits for may begin with a wake-up of somebody else, and a spin that ends just before the work
+  // comes pays for the sleep too.
   const double wanted = 2 * (wake.median + call);
   const double rounded = std::clamp(std::round(wanted / 1e3) * 1e3, 5e3, 1e6);
-  std::string reason = "twice what a sleep costs: wake-up " + duration(wake.median) + " (wake_cold, p90 " +
-                       duration(wake.p90) + ")";
+  std::string reason =
+      "twice what a sleep costs: wake-up " + duration(wake.median) + " (wake_cold, p90 " + duration(wake.p90) + ")";
   if (call > 0) reason += " and the call for it " + duration(call) + " (futex_call)";
   if (rounded != std::round(wanted / 1e3) * 1e3) reason += ", kept between 5 us and 1 ms";
   return {std::chrono::nanoseconds(static_cast<std::int64_t>(rounded)), std::move(reason)};
@@ -187,8 +189,9 @@ choice<cut_off> choose_cut_off(const facts& f) {
     return {{}, "all workers are equally near: a steal costs " + duration(nearest) + " (steals)"};
   }
   if (farthest < 2 * nearest) {
-    return {{}, "the farthest steal costs " + duration(farthest) + ", the nearest " + duration(nearest) +
-                    " (steals): less than twice, so nobody is passed by"};
+    return {{},
+            "the farthest steal costs " + duration(farthest) + ", the nearest " + duration(nearest) +
+                " (steals): less than twice, so nobody is passed by"};
   }
   nearness near = costs.front().first;
   double beyond = farthest;

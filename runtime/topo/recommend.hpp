@@ -8,9 +8,9 @@
 
 namespace remuda::topo {
 
-/// `usable`: what a pool may use here. `measured`: null = nothing was; a setting that needs a measurement then keeps the
-/// value that is built in, and its reason says so. Only settings and reasons of the profile are filled in: they follow
-/// from the arguments alone.
+/// `usable`: what a pool may use here. `measured`: null = nothing was; a setting that needs a measurement then keeps
+/// the value that is built in, and its reason says so. Only settings and reasons of the profile are filled in: they
+/// follow from the arguments alone.
 profile recommend(const topology& usable, const host& facts, const measurements* measured);
 
 }  // namespace remuda::topo

@@ -33,7 +33,8 @@ bool contains(const std::string& text, const std::string& part) { return text.fi
 class Tune : public testing::Test {
  protected:
   finished remuda(std::vector<std::string> arguments, const std::function<void()>& prepare = {}) const {
-    arguments.insert(arguments.begin(), {"/usr/bin/env", "-u", "REMUDA_PROFILE", "XDG_CONFIG_HOME=" + config_, REMUDA_PROGRAM});
+    arguments.insert(arguments.begin(),
+                     {"/usr/bin/env", "-u", "REMUDA_PROFILE", "XDG_CONFIG_HOME=" + config_, REMUDA_PROGRAM});
     return run_program(arguments, prepare);
   }
   std::string file(const char* name) const { return (folder_.path() / name).native(); }
@@ -217,7 +218,8 @@ TEST(Ratio, SaysNothingOfFewRounds) {
 TEST(Ratio, FindsADifferenceAndOnlyThat) {
   std::mt19937 random(7);
   std::lognormal_distribution<double> noise(0, 0.05);
-  for (const auto& [factor, said] : {std::pair(1.0, verdict::same), {1.2, verdict::better}, {1 / 1.2, verdict::worse}}) {
+  for (const auto& [factor, said] :
+       {std::pair(1.0, verdict::same), {1.2, verdict::better}, {1 / 1.2, verdict::worse}}) {
     std::vector<double> before, after;
     for (int i = 0; i < 21; ++i) {
       before.push_back(100 * factor * noise(random));

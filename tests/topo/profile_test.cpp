@@ -80,8 +80,9 @@ TEST(Profile, EverySettingIsListedWithItsValueAndReason) {
 }
 
 TEST(Profile, ASettingThatIsNotThereIsAsBuiltIn) {
-  const std::string text = replaced(to_json(profile{}), to_json(profile{}).substr(to_json(profile{}).find("\"settings\"")),
-                                    "\"settings\": {\"pin\": {\"value\": false}}}");
+  const std::string text =
+      replaced(to_json(profile{}), to_json(profile{}).substr(to_json(profile{}).find("\"settings\"")),
+               "\"settings\": {\"pin\": {\"value\": false}}}");
   const profile p = profile_from_json(text);
   tuned_settings expected;
   expected.pin = false;

@@ -91,7 +91,8 @@ TEST(Recommend, WithoutMeasurementsOnlyWhatNeedsNoneIsChanged) {
   const profile p = recommend(t, {}, nullptr);
   EXPECT_EQ(p.settings, tuned_settings{});
   for (const char* name : {setting::spin, setting::steal_near, setting::ring_slots}) {
-    EXPECT_TRUE(contains(p.reasons.at(name), "not measured") || contains(p.reasons.at(name), "were not measured")) << name;
+    EXPECT_TRUE(contains(p.reasons.at(name), "not measured") || contains(p.reasons.at(name), "were not measured"))
+        << name;
   }
 }
 
@@ -121,7 +122,8 @@ TEST(Recommend, RingHoldsWhatIsRunDuringAWakeUp) {
 TEST(Recommend, CutOffIsWhereStealsGetMuchDearer) {
   const topology t = describe_topology("pack:2 [numa] l3:2 core:4 pu:2");
   measurements m = measured();
-  m.steals = {{"smt", measured_as(60)}, {"l3", measured_as(100)}, {"node", measured_as(260)}, {"remote", measured_as(700)}};
+  m.steals = {
+      {"smt", measured_as(60)}, {"l3", measured_as(100)}, {"node", measured_as(260)}, {"remote", measured_as(700)}};
   profile p = recommend(t, {}, &m);
   EXPECT_EQ(p.settings.steal_near, nearness::l3);
   EXPECT_EQ(p.settings.near_looks, 10U);  // (260 - 60) / 20

@@ -28,8 +28,8 @@ struct close_file {
 };
 
 [[noreturn]] void refuse(const std::string& path, const std::string& why) {
-  throw ending(wrong_use, fmt::format("--measurements: {}: {}; `remuda measure -o FILE` writes such a file", one_line(path),
-                                      one_line(why)));
+  throw ending(wrong_use, fmt::format("--measurements: {}: {}; `remuda measure -o FILE` writes such a file",
+                                      one_line(path), one_line(why)));
 }
 
 }  // namespace
@@ -64,7 +64,8 @@ topo::measurements measure_for_tuning(const topology& machine, double seconds) {
     settings.progress = [&bar](double done, double left, std::string_view now) { bar.show(done, left, now); };
     found = measure(settings);
   }
-  if (const int signal = interrupts::seen(); signal != 0) throw ending(128 + signal, "interrupted; nothing was written");
+  if (const int signal = interrupts::seen(); signal != 0)
+    throw ending(128 + signal, "interrupted; nothing was written");
   return found;
 }
 

@@ -1,5 +1,7 @@
-// remuda profile: looks at profiles. check: may pools here use it? diff: which settings differ? show: which one do pools
-// take, and what does it say?
+// remuda profile: looks at profiles. check: may pools here use it? diff: which settings differ? show: which one do
+// pools take, and what does it say?
+#include "remuda/profile.hpp"
+
 #include <fmt/format.h>
 
 #include <memory>
@@ -9,7 +11,6 @@
 #include <vector>
 
 #include "remuda/error.hpp"
-#include "remuda/profile.hpp"
 #include "runtime/sched/settings.hpp"
 #include "tools/remuda/settings_table.hpp"
 #include "tools/remuda/verbs.hpp"
@@ -109,7 +110,8 @@ void show(const std::optional<std::string>& named, bool json) {
         found.source == detail::profile_source::environment ? "REMUDA_PROFILE is empty" : why(found.source);
     const profile built_in;
     if (json) {
-      print({{"file", nullptr}, {"why", reason}, {"usable", false}, {"why_not", "there is none"}, {"profile", nullptr}});
+      print(
+          {{"file", nullptr}, {"why", reason}, {"usable", false}, {"why_not", "there is none"}, {"profile", nullptr}});
     } else {
       const std::string place = detail::user_profile_path();
       fmt::print("No profile: {}. Pools take the built-in settings:\n\n{}", reason, settings_table(built_in));

@@ -68,8 +68,9 @@ void cache_topology(const topo::machine_source& source, profile& p) {
   }
   // Less than a fifth is not worth a second source of truth.
   p.settings.topology_from_cache = times.read < 0.8 * times.look;
-  reason = fmt::format("once in a program, looking at the machine takes {:.2f} ms, reading its XML {:.2f} ms (medians of 9)",
-                       times.look / 1e6, times.read / 1e6);
+  reason =
+      fmt::format("once in a program, looking at the machine takes {:.2f} ms, reading its XML {:.2f} ms (medians of 9)",
+                  times.look / 1e6, times.read / 1e6);
 }
 
 struct tuned {
@@ -107,7 +108,8 @@ const char* conclusion(verdict v) {
     case verdict::better:
       return "The profile helps: quicker in some workloads, slower in none, beyond noise.";
     case verdict::worse:
-      return "The profile HURTS in some workload, beyond noise: do not use it (remove the file, or set REMUDA_PROFILE=).";
+      return "The profile HURTS in some workload, beyond noise: do not use it (remove the file, or set "
+             "REMUDA_PROFILE=).";
     case verdict::same:
       return "The profile does NOT help: no difference to the built-in settings beyond noise.";
     default:
@@ -194,8 +196,8 @@ void write(const std::string& path, const std::string& text) {
   std::error_code error;
   if (!folder.empty()) std::filesystem::create_directories(folder, error);
   if (error) {
-    throw ending(failed, fmt::format("cannot make the folder {}: {}; name another file with -o", one_line(folder.native()),
-                                     error.message()));
+    throw ending(failed, fmt::format("cannot make the folder {}: {}; name another file with -o",
+                                     one_line(folder.native()), error.message()));
   }
   write_whole_file(path, text);
 }
@@ -204,7 +206,8 @@ void run_tune(const tune_options& options) {
   const machine_options& asked = options.machine;
   const bool as_it_is = !asked.topology && !asked.cpus && !asked.quota;
   if (options.verify && !as_it_is) {
-    throw ending(wrong_use, "--verify runs pools on this machine as it is: it does not go with --topology, --cpus, --quota");
+    throw ending(wrong_use,
+                 "--verify runs pools on this machine as it is: it does not go with --topology, --cpus, --quota");
   }
   const chosen_machine machine = choose_machine(asked);
   tuned t;
@@ -225,8 +228,9 @@ void run_tune(const tune_options& options) {
   if (path.empty() && as_it_is) {
     path = detail::user_profile_path();
     if (path.empty()) {
-      throw ending(failed, "there is no configuration folder to write to: neither XDG_CONFIG_HOME nor HOME is set; name a "
-                           "file with -o");
+      throw ending(failed,
+                   "there is no configuration folder to write to: neither XDG_CONFIG_HOME nor HOME is set; name a "
+                   "file with -o");
     }
   }
   if (!path.empty()) {
@@ -247,10 +251,12 @@ void run_tune(const tune_options& options) {
 
 void add_tune(CLI::App& app) {
   auto options = std::make_shared<tune_options>();
-  CLI::App* const verb = app.add_subcommand("tune", "Finds settings for pools on this machine and writes them as a profile");
-  verb->add_option("-o,--output", options->output,
-                   "Where the profile goes; without it, remuda/profile.json in the configuration folder, where pools find "
-                   "it. Another machine's (--topology, --cpus, --quota) is written only with -o")
+  CLI::App* const verb =
+      app.add_subcommand("tune", "Finds settings for pools on this machine and writes them as a profile");
+  verb->add_option(
+          "-o,--output", options->output,
+          "Where the profile goes; without it, remuda/profile.json in the configuration folder, where pools find "
+          "it. Another machine's (--topology, --cpus, --quota) is written only with -o")
       ->type_name("FILE");
   verb->add_option("--measurements", options->measurements,
                    "What `remuda measure --json` has written, instead of measuring now")

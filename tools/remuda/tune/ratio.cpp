@@ -39,8 +39,8 @@ ratio compare(const std::vector<double>& before, const std::vector<double>& afte
   r.high = std::numeric_limits<double>::infinity();
   // Each round lies above the true median with probability 1/2. So of n ordered ones the k-th and the k-th last hold it
   // between them but for twice the probability that fewer than k fall on one side. The largest k that is sure enough.
-  double outside = 0;                                                // fewer than k on one side
-  double exactly = std::pow(0.5, static_cast<double>(n));            // k of them
+  double outside = 0;                                      // fewer than k on one side
+  double exactly = std::pow(0.5, static_cast<double>(n));  // k of them
   for (std::size_t k = 0; 2 * k < n; ++k) {
     outside += exactly;
     if (2 * outside > 1 - confidence || 2 * (k + 1) > n) break;

@@ -13,9 +13,9 @@ const char* name_of(verdict v);
 /// Of the ratios before / after, round by round: above 1 the second way is quicker.
 struct ratio {
   double median = 1;
-  double low = 0;                            ///< of the interval that holds the true median
-  double high = 0;                           ///< infinity, and low 0: too few rounds to say
-  double confidence = 0;                     ///< of the interval, at least what was asked for; 0: there is none
+  double low = 0;         ///< of the interval that holds the true median
+  double high = 0;        ///< infinity, and low 0: too few rounds to say
+  double confidence = 0;  ///< of the interval, at least what was asked for; 0: there is none
   verdict said = verdict::unclear;
 };
 

@@ -134,7 +134,8 @@ std::vector<verified> verify_profile(const std::string& profile, unsigned rounds
                                      const std::function<void(double)>& progress) {
   thread_pool_options one = threads_with(profile);
   one.workers = 1;
-  if (thread_pool(one).settings().profile.empty()) throw error("pools do not take the profile, so it cannot be verified");
+  if (thread_pool(one).settings().profile.empty())
+    throw error("pools do not take the profile, so it cannot be verified");
   std::array<std::vector<double>, workloads.size()> before, after;
   for (unsigned round = 0; round < rounds; ++round) {
     for (std::size_t i = 0; i < workloads.size(); ++i) {
@@ -151,8 +152,8 @@ std::vector<verified> verify_profile(const std::string& profile, unsigned rounds
   std::vector<verified> all;
   all.reserve(workloads.size());
   for (std::size_t i = 0; i < workloads.size(); ++i) {
-    all.push_back({workloads[i].name, median_of(before[i]), median_of(after[i]),
-                   compare(before[i], after[i], confidence)});
+    all.push_back(
+        {workloads[i].name, median_of(before[i]), median_of(after[i]), compare(before[i], after[i], confidence)});
   }
   return all;
 }

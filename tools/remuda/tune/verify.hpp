@@ -1,5 +1,5 @@
-// Does a profile pay? A small benchmark of the pools with the built-in settings and with the profile, in alternation, so
-// that what drifts (clock frequency, neighbours of a virtual machine) reaches both alike.
+// Does a profile pay? A small benchmark of the pools with the built-in settings and with the profile, in alternation,
+// so that what drifts (clock frequency, neighbours of a virtual machine) reaches both alike.
 #pragma once
 
 #include <functional>
@@ -11,17 +11,17 @@
 namespace remuda::tool {
 
 struct verified {
-  std::string name;    ///< of the workload
-  double before = 0;   ///< median time with the built-in settings, ns
-  double after = 0;    ///< and with the profile
-  ratio times;         ///< before / after
+  std::string name;   ///< of the workload
+  double before = 0;  ///< median time with the built-in settings, ns
+  double after = 0;   ///< and with the profile
+  ratio times;        ///< before / after
 };
 
 /// So many rounds are enough for each workload's interval.
 inline constexpr unsigned usual_rounds = 21;
 
-/// Runs all workloads so many times with each of both. `profile`: its file. `progress` is told the share that is done, 0
-/// to 1. The verdicts hold together: their confidence is shared out over the workloads. Throws what pools throw.
+/// Runs all workloads so many times with each of both. `profile`: its file. `progress` is told the share that is done,
+/// 0 to 1. The verdicts hold together: their confidence is shared out over the workloads. Throws what pools throw.
 std::vector<verified> verify_profile(const std::string& profile, unsigned rounds,
                                      const std::function<void(double)>& progress);
 
