@@ -32,7 +32,7 @@ std::string environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-/// What has to be the same for a file not to be read again. All 0: there is none.
+/// What has to be the same for a file not to be read again.
 using file_identity = std::array<std::uint64_t, 5>;
 
 file_identity identity_of(const std::string& path) {
@@ -98,18 +98,13 @@ std::shared_ptr<const loaded_profile> read(const std::string& path, const file_i
   return file;
 }
 
-/// Null: it cannot be used.
+/// One thread at a time, so that a file is read, and complained about, once.
 std::shared_ptr<const loaded_profile> settings_in(const std::string& path) {
-  const file_identity identity = identity_of(path);
   table& known = read_so_far();
-  {
-    const std::lock_guard lock(known.mutex);
-    const auto at = known.files.find(path);
-    if (at != known.files.end() && at->second->identity == identity) return at->second;
-  }
-  auto file = read(path, identity);
   const std::lock_guard lock(known.mutex);
-  known.files[path] = file;
+  const file_identity identity = identity_of(path);
+  auto& file = known.files[path];
+  if (file == nullptr || file->identity != identity) file = read(path, identity);
   return file;
 }
 

@@ -268,7 +268,7 @@ void add_tune(CLI::App& app) {
       ->capture_default_str();
   verb->add_flag("--verify", options->verify,
                  "Then runs a small benchmark with the built-in settings and with the profile, in alternation");
-  verb->add_option("--rounds", options->rounds, "How often --verify runs each; fewer than 12 say nothing")
+  verb->add_option("--rounds", options->rounds, "How often --verify runs each; fewer than 9 say nothing")
       ->type_name("N")
       ->check(CLI::Range(1U, 1000U).description("1 to 1000"))
       ->capture_default_str();
