@@ -6,9 +6,13 @@
 
 #include <cmath>
 #include <csignal>
+#include <filesystem>
+#include <functional>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "remuda/profile.hpp"
@@ -25,7 +29,7 @@ using tools_test::read_file;
 using tools_test::run_program;
 using tools_test::temporary_folder;
 
-constexpr int wrong_use = 2, worse = 11, not_usable = 12;
+constexpr int wrong_use = 2, not_usable = 12;
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
