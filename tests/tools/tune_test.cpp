@@ -222,8 +222,9 @@ TEST(Ratio, SaysNothingOfFewRounds) {
 TEST(Ratio, FindsADifferenceAndOnlyThat) {
   std::mt19937 random(7);
   std::lognormal_distribution<double> noise(0, 0.05);
-  for (const auto& [factor, said] :
-       {std::pair(1.0, verdict::same), {1.2, verdict::better}, {1 / 1.2, verdict::worse}}) {
+  const std::vector<std::pair<double, verdict>> truths{
+      {1.0, verdict::same}, {1.2, verdict::better}, {1 / 1.2, verdict::worse}};
+  for (const auto& [factor, said] : truths) {
     std::vector<double> before, after;
     for (int i = 0; i < 21; ++i) {
       before.push_back(100 * factor * noise(random));

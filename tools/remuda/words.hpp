@@ -26,7 +26,7 @@ inline std::string bytes(std::uint64_t count) {
     ++unit;
   }
   const bool whole = value == static_cast<double>(static_cast<std::uint64_t>(value));
-  return fmt::format(whole || value >= 100 ? "{:.0f} {}" : "{:.1f} {}", value, units[unit]);
+  return fmt::format("{:.{}f} {}", value, whole || value >= 100 ? 0 : 1, units[unit]);
 }
 
 }  // namespace remuda::tool
