@@ -21,7 +21,7 @@ if(NOT REMUDA_CEREAL_DIR)
 endif()
 mark_as_advanced(REMUDA_CEREAL_DIR)
 
-# JSON: only headers, of which users of the library see none.
+# nlohmann-json: only headers, which only sources of the library include.
 find_path(REMUDA_JSON_DIR nlohmann/json.hpp)
 if(NOT REMUDA_JSON_DIR)
   message(FATAL_ERROR "nlohmann-json was not found (Debian: nlohmann-json3-dev)")

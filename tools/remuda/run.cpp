@@ -12,7 +12,9 @@ int run(int argc, char** argv) try {
   app.require_subcommand(1);
   add_doctor(app);
   add_measure(app);
+  add_profile(app);
   add_topo(app);
+  add_tune(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
