@@ -32,7 +32,7 @@ json parse(const std::string& text, bool& whole) {
 
 result& find_or_add(std::vector<row>& rows, const std::string& name, const std::string& contestant) {
   auto r = std::find_if(rows.begin(), rows.end(), [&](const row& each) { return each.name == name; });
-  if (r == rows.end()) r = rows.insert(rows.end(), {name, {}});
+  if (r == rows.end()) r = rows.insert(rows.end(), row{name, {}});
   auto& results = r->results;
   auto found = std::find_if(results.begin(), results.end(),
                             [&](const result& each) { return each.contestant == contestant; });
