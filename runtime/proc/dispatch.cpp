@@ -274,10 +274,14 @@ void process_core::enqueue(state* task, bool in_front) {
 /// Null when nothing waits. REQUIRES: `mutex_` is held.
 state* process_core::dequeue() {
   state* const task = pending_.pop_front();
-  if (task == nullptr) return nullptr;
+  if (task != nullptr) left_queue(task);
+  return task;
+}
+
+/// REQUIRES: `mutex_` is held.
+void process_core::left_queue(state* task) {
   task->ops->remote(task)->pending = false;
   pending_count_.fetch_sub(1, std_sync::relaxed);
-  return task;
 }
 
 /// Ends all that waits, where nothing is sent any more. False: the pool goes on.

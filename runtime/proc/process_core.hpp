@@ -97,6 +97,7 @@ class process_core final : public remote_home {
   bool put_pending(state* task, bool in_front, bool fresh);
   void enqueue(state* task, bool in_front);
   state* dequeue();
+  void left_queue(state* task);
   bool end_pending();
   void drain_pending();
 

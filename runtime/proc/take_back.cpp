@@ -76,10 +76,10 @@ bool process_core::take_back(state* s, bool force) {
     bool found = false;
     {
       const std::lock_guard lock(mutex_);
-      found = std::exchange(part.pending, false);
+      found = part.pending;
       if (found) {
         pending_.erase(s);
-        pending_count_.fetch_sub(1, std_sync::relaxed);
+        left_queue(s);
       }
     }
     if (found) {
