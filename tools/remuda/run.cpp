@@ -10,6 +10,7 @@ int run(int argc, char** argv) try {
   CLI::App app{"Tells what this machine is, measures what it does, and tunes remuda's pools to it.", "remuda"};
   app.set_version_flag("--version", "remuda " REMUDA_VERSION);
   app.require_subcommand(1);
+  add_bench(app);
   add_doctor(app);
   add_measure(app);
   add_profile(app);

@@ -32,6 +32,8 @@ void add_profile(CLI::App& app);
 void add_topo(CLI::App& app);
 void add_tune(CLI::App& app);
 
+void add_bench(CLI::App& app);
+
 /// The program, from arguments to exit status. main() in one line, so that tests can call it.
 int run(int argc, char** argv);
 
