@@ -33,7 +33,7 @@ machine_fingerprint fingerprint_of(const topology& whole, const host& facts) {
   return m;
 }
 
-topology whole_machine() { return detect_topology(os::cpu_mask{}); }
+topology detect_all() { return detect_topology(os::cpu_mask{}); }
 
 profile::cached_topology boot_state(const std::string& root) {
   profile::cached_topology state;
@@ -50,7 +50,7 @@ bool still_holds(const profile::cached_topology& cached, const profile::cached_t
 }  // namespace topo
 
 const machine_fingerprint& this_machine_fingerprint() {
-  static const machine_fingerprint here = topo::fingerprint_of(topo::whole_machine(), topo::read_host());
+  static const machine_fingerprint here = topo::fingerprint_of(topo::detect_all(), topo::read_host());
   return here;
 }
 

@@ -13,7 +13,7 @@ namespace remuda::topo {
 machine_fingerprint fingerprint_of(const topology& whole, const host& facts);
 
 /// The topology of this machine with all its CPUs, whatever the calling thread may use of them.
-topology whole_machine();
+topology detect_all();
 
 /// What must be unchanged for an earlier look at the machine to hold still: the kernel's boot, and the CPUs and NUMA
 /// nodes that are online. Without the xml. A few microseconds, as against milliseconds for that look. Members are empty

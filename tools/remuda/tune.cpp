@@ -20,6 +20,7 @@
 #include "runtime/topo/cpu_list.hpp"
 #include "runtime/topo/detect.hpp"
 #include "runtime/topo/fingerprint.hpp"
+#include "runtime/topo/placement.hpp"
 #include "runtime/topo/profile_names.hpp"
 #include "runtime/topo/recommend.hpp"
 #include "tools/remuda/machine.hpp"
