@@ -25,6 +25,7 @@ payload_area::payload_area(int fd, std::byte* base, std::size_t begin, std::size
     : fd_(fd), base_(base), begin_(begin), end_(end), next_(begin), committed_(begin), ring_(most) {}
 
 payload_area::extent payload_area::find(std::size_t n) const {
+  if (last_ - first_ == ring_.size()) return {};
   if (empty()) return end_ - begin_ >= n ? extent{begin_, end_} : extent{};
   const std::size_t oldest = ring(first_).room.begin;
   if (next_ <= oldest) return oldest - next_ >= n ? extent{next_, oldest} : extent{};

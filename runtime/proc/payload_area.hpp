@@ -26,7 +26,8 @@ class payload_area {
   std::size_t capacity() const { return end_ - begin_; }
   bool empty() const { return first_ == last_; }
 
-  /// Free room in one piece of at least `n` bytes, as large as there is; empty when there is none now.
+  /// Free room in one piece of at least `n` bytes, as large as there is; empty when there is none now, or when there
+  /// are so many payloads as there may be.
   extent find(std::size_t n) const;
   /// Makes sure that there is memory up to `end`. Throws std::bad_alloc when the machine has none.
   void commit(std::size_t end);
