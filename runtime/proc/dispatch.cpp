@@ -182,6 +182,7 @@ void process_core::look_for_idle() {
 /// throws.
 bool process_core::write_call(lane& l, state* task, remote_part& part) {
   l.arguments->free_before(l.ring.tail());
+  l.arguments->trim();
   for (;;) {
     call_slot& slot = l.ring.next();
     task_buffers buffers(id_, part.given);

@@ -35,6 +35,8 @@ class payload_area {
   void take(std::uint64_t position, const extent& room);
   /// The calls before `position` have ended.
   void free_before(std::uint64_t position);
+  /// Gives memory back if the area is empty and has much of it. REQUIRES: no payload is being written into it.
+  void trim();
 
   std::byte* at(std::size_t offset) const { return base_ + offset; }
 
@@ -46,7 +48,6 @@ class payload_area {
 
   owned& ring(std::size_t i) { return ring_[i % ring_.size()]; }
   const owned& ring(std::size_t i) const { return ring_[i % ring_.size()]; }
-  void trim();
 
   int fd_;
   std::byte* base_;

@@ -33,6 +33,27 @@ struct mapped_area {
   mapped_area& operator=(const mapped_area&) = delete;
 };
 
+// The area gives memory back when it runs empty, but a payload that is not finished lies in it, too.
+TEST(PayloadArea, P32_WhatIsWrittenStaysWhileItsWriterWaitsForRoom) {
+  mapped_area m;
+  std::byte slot[16];
+  const std::vector<std::byte> block(mib, std::byte{'a'});
+  payload_writer first(
+      slot, sizeof slot, m.area, [](void*) { FAIL() << "there is room"; }, nullptr);
+  for (std::size_t i = 0; i < area_bytes / mib - 3; ++i) first.write(block.data(), block.size());
+  first.keep(0);
+
+  const std::vector<std::byte> text(half, std::byte{'b'});
+  payload_writer second(
+      slot, sizeof slot, m.area, [](void* area) { static_cast<payload_area*>(area)->free_before(1); }, &m.area);
+  second.write(text.data(), half);  // behind the first
+  second.write(text.data(), half);  // in its place
+  const std::byte* const begin = m.base + second.keep(1);
+  ASSERT_EQ(second.size(), 2 * half);
+  EXPECT_EQ(std::memcmp(begin, text.data(), half), 0) << "lost while the writer waited for room";
+  EXPECT_EQ(std::memcmp(begin + half, text.data(), half), 0);
+}
+
 TEST(PayloadArea, P32_NoRoomForMoreThanItCanKeep) {
   mapped_area m;
   for (std::uint64_t p = 0; p < most; ++p) m.area.take(p, {p * 64, p * 64 + 64});
