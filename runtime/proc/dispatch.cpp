@@ -303,6 +303,7 @@ void process_core::drain_pending() {
     lane* const l = choose();
     if (l == nullptr) return;
     const guest_visit visit(*this);  // the tasks are in nobody's sight for a moment
+    const callbacks_at_end later;    // a callback of one may wait for another that is in our hands
     const std::uint64_t tail = l->ring.tail();
     const std::uint64_t in_ring = l->ring.in_flight();
     std::array<state*, most_sent_at_once> tasks;

@@ -295,6 +295,7 @@ void process_core::check_times(lane& l, time_point now) {
     }
   }
   const guest_visit visit(*this);
+  const callbacks_at_end later;  // those of what cannot be sent elsewhere may wait for the late one, too
   send_elsewhere(behind);
   if (late == nullptr) return;
   timed_out_.fetch_add(1, std_sync::relaxed);

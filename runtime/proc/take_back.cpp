@@ -112,6 +112,7 @@ bool process_core::take_back(state* s, bool force) {
       }
     }
   }
+  const callbacks_at_end later;  // those of what cannot be sent elsewhere may wait for this one, too
   send_elsewhere(behind);
   if (!ours) return false;
   s->ops->discard(s);
