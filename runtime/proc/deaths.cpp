@@ -59,6 +59,7 @@ void process_core::worker_gone(lane& l, int status) {
   const callbacks_at_end later;  // when the lane is in order again, for they may wait for what it does next
   clear_away(l, status);
   replace(l);
+  put_lines(l);  // to the user's function, which may wait for what the next process does
 }
 
 /// Deals with all that the lane's process has left behind.
@@ -139,7 +140,6 @@ void process_core::clear_away(lane& l, int status) {
       end_task(running, fail(running, std::make_exception_ptr(worker_died(status, part.id))));
     }
   }
-  put_lines(l);
 }
 
 /// Another process for the lane, unless the pool ends.
@@ -268,9 +268,13 @@ void process_core::zygote_gone() {
     zygote_.reset();
     break_pool(why, cause);
   }
+  const guest_visit visit(*this);
   for (const auto& l : lanes_) {
-    if (l->current_phase() != lane_phase::empty) worker_gone(*l, SIGKILL);
+    if (l->current_phase() == lane_phase::empty) continue;
+    clear_away(*l, SIGKILL);
+    replace(*l);
   }
+  for (const auto& l : lanes_) put_lines(*l);  // as in worker_gone()
 }
 
 }  // namespace remuda::detail

@@ -190,4 +190,34 @@ TEST(Promise08ProcessPool, ACallbackWaitsForTheTaskThatIsCancelledByForce) {
   EXPECT_EQ(too_early, 0);
 }
 
+/// Leaves a line without an end, and a child that keeps the pipe open until the parent has closed it.
+void print_and_die() {
+  if (fork() == 0) {
+    pollfd out{STDOUT_FILENO, 0, 0};
+    poll(&out, 1, 60'000);
+    _exit(0);
+  }
+  std::printf("last words");
+  std::fflush(stdout);
+  _exit(3);
+}
+
+TEST(Promise32ProcessPool, AHookMayWaitWithTheLastLineOfADeadWorker) {
+  std::atomic<remuda::process_pool*> submits_to{nullptr};
+  std::atomic<int> answer{0};
+  remuda::process_pool_options options;
+  options.workers = 1;
+  options.on_output = [&](remuda::output_stream, unsigned, std::string_view line) {
+    if (line != "last words") return;
+    const auto f = submits_to.load()->submit(same, 1);
+    answer = f.wait_for(too_long) ? f.get() : -1;
+  };
+  remuda::process_pool pool(options);
+  submits_to = &pool;
+  auto dead = pool.submit(print_and_die);
+  EXPECT_TRUE(eventually([&] { return answer != 0; }));
+  EXPECT_EQ(answer, 1);
+  EXPECT_THROW(dead.get(), remuda::worker_died);
+}
+
 }  // namespace
