@@ -129,17 +129,17 @@ void process_core::clear_away(lane& l, int status) {
       break_pool(std::to_string(l.failed_starts) + " replacements of one worker died in a row" + last);
     }
   }
-  while (state* const task = unstarted.pop_back()) requeue(task);
-  if (running != nullptr) {
-    remote_part& part = *running->ops->remote(running);
-    if (part.retries > 0 && !broken_.load(std_sync::relaxed)) {
-      --part.retries;
-      retried_.fetch_add(1, std_sync::relaxed);
-      requeue(running);
-    } else {
-      end_task(running, fail(running, std::make_exception_ptr(worker_died(status, part.id))));
-    }
+  const bool again =
+      running != nullptr && running->ops->remote(running)->retries > 0 && !broken_.load(std_sync::relaxed);
+  if (again) {
+    --running->ops->remote(running)->retries;
+    retried_.fetch_add(1, std_sync::relaxed);
+    unstarted.push_front(running);
   }
+  requeue(unstarted);
+  if (running == nullptr || again) return;
+  const std::uint64_t id = running->ops->remote(running)->id;
+  end_task(running, fail(running, std::make_exception_ptr(worker_died(status, id))));
 }
 
 /// Another process for the lane, unless the pool ends.
@@ -164,17 +164,12 @@ void process_core::not_replaced(lane& l, const std::exception& e) {
   break_pool(std::string("a worker cannot be replaced: ") + e.what(), std::current_exception());
 }
 
-/// A task that its worker has not begun, or may be begun again.
-void process_core::requeue(state* task) {
-  if (broken_.load(std_sync::relaxed) || ending_workers_) {
-    give_up(task, broken_.load(std_sync::relaxed) ? broken_error() : nullptr);
-  } else if (cancel_pending_.load(std_sync::relaxed)) {
-    give_up(task, nullptr);
-  } else {
-    put_pending(task, true, false);
-    std_sync::full_fence();
-    drain_pending();
-  }
+/// Tasks that their worker has not begun, or may be begun again, oldest first.
+void process_core::requeue(task_list& tasks) {
+  const bool broken = broken_.load(std_sync::relaxed);
+  // All at once: who cancels one finds it in the queue, and not in our hands while others are sent.
+  if (!broken && !ending_workers_ && !cancel_pending_.load(std_sync::relaxed)) return send_elsewhere(tasks);
+  while (state* const task = tasks.pop_back()) give_up(task, broken ? broken_error() : nullptr);
 }
 
 std::exception_ptr process_core::broken_error() {

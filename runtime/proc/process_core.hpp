@@ -174,7 +174,7 @@ class process_core final : public remote_home {
   void clear_away(lane& l, int status);
   void replace(lane& l);
   void not_replaced(lane& l, const std::exception& e);
-  void requeue(state* task);
+  void requeue(task_list& tasks);
   void forget(lane& l);
   void break_pool(const std::string& why, std::exception_ptr cause = nullptr);
   std::exception_ptr broken_error();
