@@ -20,6 +20,8 @@ namespace {
 /// A task that was next when so many workers died had begun, whatever they wrote: else it could kill workers for ever.
 constexpr std::uint32_t most_bad_luck = 8;
 
+constexpr std::chrono::seconds grace{2};  // between SIGTERM and SIGKILL
+
 std::exception_ptr broken_because(const std::string& why, const std::exception_ptr& cause) {
   try {
     if (cause == nullptr) throw broken_pool_error(why);
@@ -213,9 +215,10 @@ void process_core::break_pool(const std::string& why, std::exception_ptr cause) 
 void process_core::end_broken() {
   int signal = SIGKILL;
   if (const auto asked = end_signal_.load(std_sync::relaxed); asked != 0) signal = static_cast<int>(asked);
+  const auto now = std::chrono::steady_clock::now();
   if (std::exchange(broken_seen_, true)) {
     const bool in_grace = kill_at_ != time_point::max();
-    if (signal == SIGKILL && in_grace) kill_at_ = std::chrono::steady_clock::now();
+    if (signal == SIGKILL && in_grace) kill_at_ = now;
     return;
   }
   task_list tasks = take_pending();
@@ -229,7 +232,7 @@ void process_core::end_broken() {
     }
     if (l->pidfd) os::send_signal(l->pidfd.get(), signal);
   }
-  if (signal != SIGKILL) kill_at_ = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+  kill_at_ = signal == SIGKILL ? now : now + grace;
   const std::exception_ptr error = broken_error();
   const guest_visit visit(*this);
   const callbacks_at_end later;
