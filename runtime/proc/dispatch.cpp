@@ -206,7 +206,7 @@ bool process_core::write_call(lane& l, state* task, remote_part& part) {
     slot.where = out.keep(position);
     slot.started_at = part.timeout.count() > 0 ? -1 : 0;
     l.limit_at(position) = part.timeout;
-    if (part.timeout.count() > 0) ++l.timed;
+    if (part.timeout.count() > 0) l.timed.store(true, std_sync::relaxed);  // relaxed: published with the call
     l.task_at(position).store(task, std_sync::release);  // release: who takes it out sees the task as it is now
     part.place.store(l.place_of(position), std_sync::release);
     busy_[l.index].store(1, std_sync::relaxed);  // before the call can be answered; see receive()

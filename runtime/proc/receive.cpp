@@ -96,6 +96,9 @@ std::size_t process_core::receive(lane& l, const state* awaited) {
     // come after what that thread has seen.
     l.receiving.exchange(false, std_sync::acq_rel);
     std_sync::full_fence();
+    // The next one begins, perhaps with a shorter time limit than the one whose end the pool's own thread looks out
+    // for.
+    if (count != 0 && serving != this && l.timed.load(std_sync::relaxed) && l.ring.in_flight() != 0) kick();
     if (count != 0 && deaths_in_a_row_.load(std_sync::relaxed) != 0) deaths_in_a_row_.store(0, std_sync::relaxed);
     {
       // A callback of one may wait for another: all are completed before the first callback runs.

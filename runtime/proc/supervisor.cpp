@@ -265,8 +265,9 @@ void process_core::check_times(lane& l, time_point now) {
   task_list behind;
   {
     const std::lock_guard lock(l.sending);
-    if (l.timed == 0 || l.phase != lane_phase::open) return;
-    if (l.ring.in_flight() == 0) l.timed = 0;
+    // relaxed: under the lock
+    if (!l.timed.load(std_sync::relaxed) || l.phase != lane_phase::open) return;
+    if (l.ring.in_flight() == 0) l.timed.store(false, std_sync::relaxed);
     // Of those in the ring the first with a limit counts: the others begin after it.
     bool oldest = true;
     for (std::uint64_t p = l.ring.tail(); p < l.ring.head(); ++p) {

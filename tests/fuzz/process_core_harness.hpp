@@ -107,6 +107,7 @@ struct process_core_harness {
 
   /// It sleeps at most a second.
   bool watches() const { return core->watching_; }
+  bool kicked() const { return core->kicks_.load() != core->kicks_seen_; }
 
   bool broken() const { return core->broken_.load(); }
   bool drained() const { return core->drained(); }

@@ -69,4 +69,17 @@ TEST(ProcessPoolSupervisor, P31_WatchesWhatIsSentWhileItIsAboutToSleep) {
   EXPECT_TRUE(w.pool.watches());
 }
 
+// It waits for the end of the longer limit else.
+TEST(ProcessPoolSupervisor, P26_HearsOfItWhenALimitBehindALongerOneBegins) {
+  one_worker w;
+  const auto first = w.submit(1h);
+  const auto second = w.submit(10ms);
+  w.pool.core->serve(std::chrono::steady_clock::now());
+  ASSERT_FALSE(w.pool.kicked());
+  w.answer(1);
+  serving = nullptr;  // another thread takes the result
+  EXPECT_TRUE(first.done() || first.wait_for(1s));
+  EXPECT_TRUE(w.pool.kicked());
+}
+
 }  // namespace
