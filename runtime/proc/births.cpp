@@ -137,7 +137,7 @@ void process_core::new_ring(lane& l, os::unique_fd file) {
     l.arguments.emplace(file.get(), l.memory.base(), l.memory.layout().arguments,
                         l.memory.layout().arguments + options_.max_payload, l.memory.layout().capacity + 1);
     l.modules_told = 1;
-    l.timed = 0;
+    l.timed.store(false, std_sync::relaxed);  // relaxed: under the lock
     l.timed_front.reset();
     l.doomed = false;
     l.phase = lane_phase::starting;

@@ -178,7 +178,7 @@ class process_core final : public remote_home {
   void clear_away(lane& l, int status);
   void replace(lane& l);
   void not_replaced(lane& l, const std::exception& e);
-  void requeue(state* task);
+  void requeue(task_list& tasks);
   void forget(lane& l);
   void break_pool(const std::string& why, std::exception_ptr cause = nullptr);
   std::exception_ptr broken_error();
@@ -236,7 +236,8 @@ class process_core final : public remote_home {
   time_point next_time_ = time_point::max();  // when a task's time may be over
   time_point next_audit_{};
   time_point kill_at_ = time_point::max();
-  std::uint64_t seen_received_ = 0;  // results, when it last asked whether they stream
+  time_point given_up_at_ = time_point::max();  // the zygote, by a broken pool
+  std::uint64_t seen_received_ = 0;             // results, when it last asked whether they stream
   unsigned turns_ = 0;
   bool crowded_ = false;  // others want this thread's CPU
   std::uint32_t kicks_seen_ = 0;
