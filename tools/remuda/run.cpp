@@ -10,8 +10,12 @@ int run(int argc, char** argv) try {
   CLI::App app{"Tells what this machine is, measures what it does, and tunes remuda's pools to it.", "remuda"};
   app.set_version_flag("--version", "remuda " REMUDA_VERSION);
   app.require_subcommand(1);
+  add_bench(app);
   add_doctor(app);
+  add_measure(app);
+  add_profile(app);
   add_topo(app);
+  add_tune(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -27,7 +27,7 @@ inline std::string bytes(std::uint64_t count) {
     ++unit;
   }
   const bool whole = value == static_cast<double>(static_cast<std::uint64_t>(value));
-  return fmt::format(whole || value >= 100 ? "{:.0f} {}" : "{:.1f} {}", value, units[unit]);
+  return fmt::format("{:.{}f} {}", value, whole || value >= 100 ? 0 : 1, units[unit]);
 }
 
 /// Numbers, ascending, as taskset reads them: "0-3,8", and "0-254:2" for every second one, which is what the first
