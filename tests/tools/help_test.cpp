@@ -53,7 +53,8 @@ std::set<std::string> options_of(const verb& of) {
   std::istringstream lines(help_of(of));
   for (std::string line; std::getline(lines, line);) {
     std::smatch option;
-    if (std::regex_search(line, option, std::regex("^ +(-[a-zA-Z], ?)?(--[a-z][a-z-]*)"))) found.insert(option[2].str());
+    if (std::regex_search(line, option, std::regex("^ +(-[a-zA-Z], ?)?(--[a-z][a-z-]*)")))
+      found.insert(option[2].str());
   }
   return found;
 }

@@ -270,7 +270,9 @@ struct bad_case {
 
 TEST(Topo, BadOptionsAreToldAndDoNotCrash) {
   const temporary_folder folder;
-  const std::string garbage = folder.write("garbage", std::string("\0\xff\x01<>", 5) + std::string(5000, 'x')).native();
+  std::string bytes_without_sense(5000, 'x');
+  bytes_without_sense.replace(0, 5, "\0\xff\x01<>", 5);
+  const std::string garbage = folder.write("garbage", bytes_without_sense).native();
   const std::string broken = folder.write("broken.xml", std::string(topo_test::hybrid).substr(0, 900)).native();
   const std::string empty = folder.write("empty", "").native();
   const bad_case cases[] = {

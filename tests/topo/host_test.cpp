@@ -218,7 +218,9 @@ TEST_F(Host, HypervisorsByTheirFirmware) {
 }
 
 TEST_F(Host, GarbageAndFoldersInPlaceOfFilesAreNoFacts) {
-  const std::string garbage = std::string("\0\xff[]\n: \n\t", 9) + std::string(100'000, '9') + "\n=,-\n";
+  std::string garbage(100'000, '9');
+  garbage.replace(0, 9, "\0\xff[]\n: \n\t", 9);
+  garbage += "\n=,-\n";
   for (const char* path : {"proc/cpuinfo", "proc/meminfo", "proc/stat", "proc/loadavg", "proc/cmdline",
                            "proc/self/mountinfo", "proc/self/cgroup", "sys/devices/system/cpu/online",
                            "sys/devices/system/cpu/cpufreq/policy0", "sys/devices/system/cpu/cpu0/cpuidle"}) {
