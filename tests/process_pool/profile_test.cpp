@@ -226,7 +226,9 @@ TEST_F(Profiles, ACutOffLeavesNoTaskLying) {
           })
           .get();
     }
-    if (pool.stats().workers[0].cpu != pool.stats().workers[1].cpu) EXPECT_GE(pool.stats().total().stolen, 20U);
+    if (pool.stats().workers[0].cpu != pool.stats().workers[1].cpu) {
+      EXPECT_GE(pool.stats().total().stolen, 20U);
+    }
   }
 }
 

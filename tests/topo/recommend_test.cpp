@@ -72,7 +72,9 @@ TEST(Recommend, MachinesOfAllKinds) {
       EXPECT_EQ(detail::workers_of(p.settings.workers, t), each.workers);
       EXPECT_TRUE(p.settings.pin);
       expect_a_reason_for_each(p);
-      if (each.quota != no_quota) EXPECT_TRUE(contains(p.reasons.at(setting::workers), "quota"));
+      if (each.quota != no_quota) {
+        EXPECT_TRUE(contains(p.reasons.at(setting::workers), "quota"));
+      }
     }
   }
 }

@@ -69,7 +69,8 @@ void judge_aims(standing& s) {
     if (value) aims.emplace_back(s.column(), *value + more);
   }
   for (const auto& [column, bound] : aims) {
-    const auto value = own == nullptr ? std::nullopt : own->median(column);
+    std::optional<double> value;
+    if (own != nullptr) value = own->median(column);
     aim a{fmt::format("{} {} {}", label(column), s.spec.at_least ? ">=" : "<=", number(bound)), std::nullopt};
     if (value) {
       a.reached = s.spec.at_least ? *value >= bound : *value <= bound;
