@@ -13,8 +13,8 @@
 
 namespace remuda::topo {
 
-/// No description of a machine may have more CPUs; the largest Linux kernel has that many.
-inline constexpr unsigned most_described_cpus = 8192;
+/// No description of a machine may have more CPUs. hwloc's time grows with their square: seconds for so many.
+inline constexpr unsigned most_described_cpus = 4096;
 
 /// Whether a CPU may be used, and if not, why not.
 enum class cpu_use { allowed, not_in_mask, not_in_cpuset, offline };

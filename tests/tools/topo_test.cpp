@@ -278,7 +278,7 @@ TEST(Topo, BadOptionsAreToldAndDoNotCrash) {
   const bad_case cases[] = {
       {{"--topology", "nonsense"}, "neither a file here nor a description"},
       {{"--topology", ""}, "neither a file here nor a description"},
-      {{"--topology", "pack:100000 core:100000"}, "at most 8192 CPUs"},
+      {{"--topology", "pack:100000 core:100000"}, "at most 4096 CPUs"},
       {{"--topology", "pack:2\ncore:x"}, "neither"},
       {{"--topology", std::string(100'000, 'p')}, "neither"},
       {{"--topology", "/no/such/file"}, "cannot read /no/such/file: No such file"},
@@ -303,7 +303,7 @@ TEST(Topo, BadOptionsAreToldAndDoNotCrash) {
       {{"--quota", ""}, "--quota"},
       {{"--workers", "0"}, "--workers"},
       {{"--workers", "-3"}, "--workers"},
-      {{"--workers", "8193"}, "--workers"},
+      {{"--workers", "4097"}, "--workers"},
       {{"--workers", "many"}, "--workers"},
       {{"surplus"}, "surplus"},
   };

@@ -110,7 +110,7 @@ TEST(WholeMachine, ComesBackFromItsOwnXml) {
 }
 
 TEST(WholeMachine, WhatNoKernelHasIsRefusedBeforeItIsBuilt) {
-  for (const char* text : {"core:8193 pu:1", "pack:100000 core:100000 pu:100000", "99999999999999999999 2",
+  for (const char* text : {"core:4097 pu:1", "pack:100000 core:100000 pu:100000", "99999999999999999999 2",
                            "pack:64 core:64 pu:4", "3000 3000", "0x1000 0x1000",
                            "pack:2 [numa] l3:64 core:64 pu:64(indexes=0)", "nonsense", "", "<no xml", "pu:0"}) {
     const machine_source source = machine_source::described(text);
@@ -119,7 +119,7 @@ TEST(WholeMachine, WhatNoKernelHasIsRefusedBeforeItIsBuilt) {
     EXPECT_EQ(source.whole({}).threads.size(), 1U);
     EXPECT_EQ(source.whole(os::cpu_mask({3, 4})).threads.size(), 2U);
   }
-  for (const char* text : {"core:8192 pu:1", "pack:2 [numa(memory=99999999999)] l3:64(size=999999) core:16 pu:4"}) {
+  for (const char* text : {"pack:64 core:64 pu:1", "pack:2 [numa(memory=99999999999)] l3:32(size=999999) core:16 pu:4"}) {
     const machine_source source = machine_source::described(text);
     EXPECT_TRUE(source.known()) << text;
     EXPECT_EQ(source.cpus().size(), most_described_cpus);
