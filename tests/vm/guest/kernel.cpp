@@ -63,7 +63,10 @@ std::set<unsigned> parse_list(const std::string& text) {
 
 std::string format_list(const std::set<unsigned>& numbers) {
   std::string text;
-  for (const unsigned number : numbers) text += (text.empty() ? "" : ",") + std::to_string(number);
+  for (const unsigned number : numbers) {
+    if (!text.empty()) text += ',';
+    text += std::to_string(number);
+  }
   return text;
 }
 
