@@ -25,7 +25,8 @@ constexpr const char* report_name = "report.json";
 constexpr const char* page_name = "index.html";
 
 [[noreturn]] void fail(const char* what, const fs::path& path, int error) {
-  throw std::runtime_error(fmt::format("cannot {} {}: {}", what, path.string(), std::generic_category().message(error)));
+  throw std::runtime_error(
+      fmt::format("cannot {} {}: {}", what, path.string(), std::generic_category().message(error)));
 }
 
 /// Letters and digits, all else as one dash.
@@ -57,7 +58,9 @@ bool write_all(int fd, std::string_view text) {
 
 fs::path default_folder(const std::string& taken_at, const std::string& cpu_model) {
   // "2026-11-26T21:30:05Z"
-  const auto part = [&](std::size_t at, std::size_t length) { return taken_at.substr(std::min(at, taken_at.size()), length); };
+  const auto part = [&](std::size_t at, std::size_t length) {
+    return taken_at.substr(std::min(at, taken_at.size()), length);
+  };
   return fs::path("perf_reports") / fmt::format("{}_{}{}_{}", part(0, 10), part(11, 2), part(14, 2), slug(cpu_model));
 }
 
