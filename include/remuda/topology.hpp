@@ -53,6 +53,17 @@ struct topology {
     return node_distances[row * numa_nodes.size() + static_cast<std::size_t>(t - numa_nodes.begin())];
   }
 
+  /// All NUMA nodes, the nearest to `from` first: itself, then the others by distance; those equally far by number.
+  std::vector<unsigned> nodes_by_distance(unsigned from) const {
+    std::vector<unsigned> nodes = numa_nodes;
+    std::stable_sort(nodes.begin(), nodes.end(),
+                     [&](unsigned a, unsigned b) { return distance(from, a) < distance(from, b); });
+    // Firmware may claim that another node is as near as the own one.
+    const auto self = std::find(nodes.begin(), nodes.end(), from);
+    if (self != nodes.end()) std::rotate(nodes.begin(), self, self + 1);
+    return nodes;
+  }
+
   /// How many workers can run at the same time without being held up: the smaller of the number of usable CPUs and
   /// the whole part of the quota, but at least 1. The quota is rounded down because one worker too many uses up the
   /// quota before the period ends, and then the kernel stops all of them for the rest of it: tens of milliseconds,

@@ -9,11 +9,15 @@ namespace remuda::os {
 
 /// Pages of [begin, begin + bytes) that are not there yet come from this node if it has memory left, else from another.
 /// Of a shared mapping of a memory file it is the file's property: it holds in every process, whoever touches a page
-/// first. `begin` must be at the start of a page. False: the system does not do that, as in many containers; then
-/// pages come from the node of the CPU that touches them. Blocks for the system call.
+/// first. `begin` must be at the start of a page. False, and nothing changed: the node has no memory, or none that this
+/// process may use, or the system does not do that, as in many containers; then pages come from the node of the CPU
+/// that touches them. Blocks for the system call.
 bool prefer_node(void* begin, std::size_t bytes, unsigned node) noexcept;
 
 /// The node that prefer_node() set for the page at `address`; none where it was not called.
 std::optional<unsigned> preferred_node(const void* address) noexcept;
+
+/// The node that the page at `address`, which is there, came from; none where the system does not tell.
+std::optional<unsigned> node_of_page(const void* address) noexcept;
 
 }  // namespace remuda::os

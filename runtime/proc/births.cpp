@@ -19,7 +19,6 @@
 #include "runtime/proc/harden.hpp"
 #include "runtime/proc/process_core.hpp"
 #include "runtime/proc/supervisor.hpp"
-#include "runtime/sched/seating.hpp"
 
 namespace remuda::detail {
 namespace {
@@ -43,6 +42,14 @@ two_ends make_pipe() {
   two_ends p{os::unique_fd(ends[0]), os::unique_fd(ends[1])};
   fcntl(p.read.get(), F_SETFL, O_NONBLOCK);  // ours alone: the worker's end is another description
   return p;
+}
+
+/// All of it for the worker's CPU, whichever side touches a page first: from its node, or, where that has no memory or
+/// none for this process, from the nearest that has.
+void take_memory_near(const topology& machine, unsigned node, const segment& memory) {
+  for (const unsigned each : machine.nodes_by_distance(node)) {
+    if (os::prefer_node(memory.base(), memory.layout().total, each)) return;
+  }
 }
 
 }  // namespace
@@ -101,7 +108,7 @@ void process_core::spawn(lane& l) {
 worker_settings process_core::settings_for(const lane& l) const {
   worker_settings settings;
   settings.lane = l.index;
-  settings.cpu = options_.pin ? static_cast<int>(placement_.cpu_of(l.index).os_index) : -1;
+  settings.cpu = settings_.pin ? static_cast<int>(placement_.cpu_of(l.index).os_index) : -1;
   settings.address_space = options_.limits.memory;
   settings.cpu_seconds = static_cast<std::uint64_t>(options_.limits.cpu_time.count());
   settings.open_files = options_.limits.open_files;
@@ -114,7 +121,7 @@ worker_settings process_core::settings_for(const lane& l) const {
   settings.argument_bytes = options_.max_payload;
   settings.result_bytes = options_.max_payload;
   settings.heap_bytes = heap_->bytes();
-  settings.spin_ns = spin_of(options_.policy).count();
+  settings.spin_ns = settings_.spin.count();
   return settings;
 }
 
@@ -123,9 +130,8 @@ void process_core::new_ring(lane& l, os::unique_fd file) {
   {
     const std::lock_guard lock(l.sending);
     l.memory.map(file.get());
-    // All of it for the worker's CPU, whichever side touches a page first.
-    if (const unsigned node = placement_.cpu_of(l.index).numa_node; options_.pin && node != unknown_id) {
-      os::prefer_node(l.memory.base(), l.memory.layout().total, node);
+    if (const unsigned node = placement_.cpu_of(l.index).numa_node; settings_.pin && node != unknown_id) {
+      take_memory_near(machine_, node, l.memory);
     }
     l.ring.reset(l.memory.slots());
     l.arguments.emplace(file.get(), l.memory.base(), l.memory.layout().arguments,

@@ -2,7 +2,9 @@
 
 #include <sched.h>
 
-#include <stdexcept>
+#include <algorithm>
+#include <cstddef>
+#include <utility>
 #include <vector>
 
 #include "runtime/sched/pool_core.hpp"
@@ -21,34 +23,27 @@ topology machine_within(const os::cpu_mask& mask) {
   return mask.empty() ? detect_topology() : topo::detect_topology(mask);
 }
 
-unsigned checked_workers(const std::string& pool, std::optional<unsigned> wanted, unsigned most,
-                         const topology& machine) {
-  const unsigned workers = wanted.value_or(machine.usable());
-  if (workers == 0) throw std::invalid_argument(pool + ": 0 workers; a pool needs at least 1");
-  if (workers > most) {
-    throw std::invalid_argument(pool + ": " + std::to_string(workers) + " workers; at most " + std::to_string(most) +
-                                " are supported");
-  }
-  return workers;
-}
-
 topo::placement place_workers(topology machine, unsigned workers) {
   const int here = ::sched_getcpu();
-  if (workers < machine.cpus.size()) {
-    std::erase_if(machine.cpus, [here](const cpu& c) { return static_cast<int>(c.os_index) == here; });
-  }
-  return {machine, workers};
+  return place_workers(std::move(machine), workers, here >= 0 ? static_cast<unsigned>(here) : unknown_id);
 }
 
-nanoseconds spin_of(wait_policy policy) {
-  switch (policy) {
-    case wait_policy::efficient:
-      return never_spin;
-    case wait_policy::busy_poll:
-      return always_spin;
-    default:
-      return balanced_spin;
+topo::placement place_workers(topology machine, unsigned workers, unsigned maker) {
+  std::vector<cpu>& cpus = machine.cpus;
+  const auto found = std::find_if(cpus.begin(), cpus.end(), [&](const cpu& c) { return c.os_index == maker; });
+  if (found == cpus.end() || workers >= cpus.size()) return {machine, workers};
+  const cpu here = *found;
+  const auto cores = std::count_if(cpus.begin(), cpus.end(), [](const cpu& c) { return c.smt_rank == 0; });
+  if (workers < static_cast<std::size_t>(cores)) {
+    std::erase_if(cpus, [&](const cpu& c) { return c.core == here.core; });
+  } else {
+    cpus.erase(found);
+    // The core's next thread is its first one now, so that it gets a worker before any other core gets a second one.
+    for (cpu& each : cpus) {
+      if (each.core == here.core && each.smt_rank > here.smt_rank) --each.smt_rank;
+    }
   }
+  return {machine, workers};
 }
 
 }  // namespace remuda::detail

@@ -157,6 +157,22 @@ TEST(Detect, DistancesAreSortedByNodeAndMayDifferByDirection) {
   EXPECT_EQ(t.distance(7, 0), topology::remote_distance);
 }
 
+TEST(Detect, NodesByDistanceTheOwnOneFirst) {
+  topology t = describe_topology("pack:4 [numa] core:1 pu:1");
+  t.node_distances = {10, 20, 30, 40,  //
+                      20, 10, 30, 20,  //
+                      9,  10, 10, 15,  //
+                      40, 25, 15, 10};
+  using nodes = std::vector<unsigned>;
+  EXPECT_EQ(t.nodes_by_distance(0), (nodes{0, 1, 2, 3}));
+  EXPECT_EQ(t.nodes_by_distance(1), (nodes{1, 0, 3, 2})) << "those equally far by number";
+  EXPECT_EQ(t.nodes_by_distance(2), (nodes{2, 0, 1, 3})) << "whatever the firmware says of nodes nearer than near";
+  EXPECT_EQ(t.nodes_by_distance(3), (nodes{3, 2, 1, 0}));
+  EXPECT_EQ(t.nodes_by_distance(7), (nodes{0, 1, 2, 3})) << "of a node that nobody knows";
+  t.node_distances.clear();
+  EXPECT_EQ(t.nodes_by_distance(2), (nodes{2, 0, 1, 3}));
+}
+
 TEST(Detect, WithoutAMatrixAllOtherNodesAreEquallyFar) {
   const topology t = describe_topology("pack:2 [numa] core:1 pu:1");
   EXPECT_TRUE(t.node_distances.empty());
