@@ -136,7 +136,7 @@ void run_and_report(const bench_options& o) {
     bench::write_report(folder.path(), r);
     folder.keep();
     bench::write_page(folder.path(), r);
-  } catch (const std::runtime_error& e) {
+  } catch (const ending& e) {
     scratch.keep();
     throw ending(failed, fmt::format("{}; what the programs wrote is kept in {}", e.what(), scratch.path().string()));
   }
