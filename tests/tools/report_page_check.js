@@ -1,5 +1,5 @@
 // Runs in a report page, in a browser: looks at what came out on the screen, and leaves it as JSON in the page.
-const verdict = {errors: [], scripts: document.scripts.length - 1, plots: {}, overlaps: [], outside: [], overflowing: [],
+const verdict = {errors: [], plots: {}, overlaps: [], outside: [], overflowing: [],
                  faint: []};
 addEventListener('error', e => verdict.errors.push(String(e.message || e.target)), true);
 
@@ -53,12 +53,14 @@ addEventListener('load', () => {
   for (const e of document.querySelectorAll('main *')) {
     if (e.closest('svg')) continue;
     const style = getComputedStyle(e);
-    if (e.clientWidth > 0 && e.scrollWidth > e.clientWidth + 1 && style.overflowX === 'visible') {
+    const scrolls = e.parentElement.closest('.scroll') !== null;
+    if (!scrolls && e.clientWidth > 0 && e.scrollWidth > e.clientWidth + 1 && style.overflowX === 'visible') {
       verdict.overflowing.push(e.tagName + ' ' + e.className + ': ' + e.textContent.slice(0, 60));
     }
     const own = [...e.childNodes].some(n => n.nodeType === Node.TEXT_NODE && n.data.trim());
     if (own) check_contrast(e, style.color);
   }
+  verdict.scripts = document.scripts.length - 1;  // but this one
   verdict.hacked = window.hacked === 1;
   verdict.dark = matchMedia('(prefers-color-scheme: dark)').matches;
   verdict.page_width = document.documentElement.scrollWidth;

@@ -1,5 +1,5 @@
-// The report page in a real browser: that every plot is there with all its points, that no text lies over another one or
-// is cut off, that it can be read in the light and in the dark, and that names of rows are text whatever is in them.
+// The report page in a real browser: that every plot is there with all its points, that no text lies over another one
+// or is cut off, that it can be read in the light and in the dark, and that names of rows are text whatever is in them.
 
 #include <gtest/gtest.h>
 
@@ -49,12 +49,12 @@ json look_at(const std::string& page, int width, bool dark = false) {
   if (at == std::string::npos) return {};
   checked.insert(at + 8, "<script>" + read_file(data.parent_path() / "report_page_check.js") + "</script>");
   const auto file = folder.write("page.html", checked);
-  const auto f = run_program({browser(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-                              "--no-first-run", "--disable-extensions", "--disable-background-networking",
-                              "--user-data-dir=" + (folder.path() / "profile").string(), "--hide-scrollbars",
-                              std::string("--blink-settings=preferredColorScheme=") + (dark ? "0" : "1"),
-                              "--window-size=" + std::to_string(width) + ",900", "--dump-dom",
-                              "file://" + file.string()});
+  const auto f =
+      run_program({browser(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                   "--no-first-run", "--disable-extensions", "--disable-background-networking",
+                   "--user-data-dir=" + (folder.path() / "profile").string(), "--hide-scrollbars",
+                   std::string("--blink-settings=preferredColorScheme=") + (dark ? "0" : "1"),
+                   "--window-size=" + std::to_string(width) + ",900", "--dump-dom", "file://" + file.string()});
   const std::string opening = "<script type=\"application/json\" id=\"verdict\">";
   const auto from = f.out.find(opening);
   if (from == std::string::npos) {
@@ -84,9 +84,8 @@ const bench::row& row_of(const bench::report& r, const std::string& name) {
 std::size_t points(const bench::row& r, const std::vector<const char*>& columns) {
   std::size_t n = 0;
   for (const auto& each : r.results) {
-    n += static_cast<std::size_t>(std::count_if(columns.begin(), columns.end(), [&](const char* c) {
-      return each.median(c).value_or(0) > 0;
-    }));
+    n += static_cast<std::size_t>(
+        std::count_if(columns.begin(), columns.end(), [&](const char* c) { return each.median(c).value_or(0) > 0; }));
   }
   return n;
 }
@@ -171,7 +170,8 @@ TEST(report_page, a_report_of_nothing_is_a_page_that_says_so) {
   NEEDS_BROWSER();
   bench::report r;
   for (const char* name : {"limits", "reuse_vs_spawn"}) {
-    r.programs.push_back({name, bench::program_run::state::not_there, 0, "no program /some/where/" + std::string(200, 'x')});
+    r.programs.push_back(
+        {name, bench::program_run::state::not_there, 0, "no program /some/where/" + std::string(200, 'x')});
   }
   const json seen = look_at(bench::to_page(r), 1280);
   ASSERT_FALSE(seen.is_null());
@@ -182,7 +182,8 @@ TEST(report_page, a_report_of_nothing_is_a_page_that_says_so) {
 
 TEST(report_page, needs_nothing_from_outside_and_runs_nothing) {
   const auto page = bench::to_page(made_up());
-  for (const char* never : {"<script", "<img", "<link", "@import", "url(", " src=", "<iframe", "onerror=\"", "onclick=\""}) {
+  for (const char* never :
+       {"<script", "<img", "<link", "@import", "url(", " src=", "<iframe", "onerror=\"", "onclick=\""}) {
     EXPECT_EQ(page.find(never), std::string::npos) << never;
   }
   EXPECT_NE(page.find("&lt;script&gt;window.hacked=1&lt;/script&gt;&amp;&quot;&#39;"), std::string::npos);

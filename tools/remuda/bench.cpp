@@ -80,9 +80,7 @@ void tell(const bench::report& r, bool json) {
   std::fwrite(text.data(), 1, text.size(), stdout);
 }
 
-void tell_where(const fs::path& folder) {
-  fmt::print(stderr, "report: {}\n", (folder / "index.html").string());
-}
+void tell_where(const fs::path& folder) { fmt::print(stderr, "report: {}\n", (folder / "index.html").string()); }
 
 void make_page_anew(const bench_options& o) {
   bench::report r = bench::read_report(o.from);
@@ -138,7 +136,7 @@ void run_and_report(const bench_options& o) {
     bench::write_report(folder.path(), r);
     folder.keep();
     bench::write_page(folder.path(), r);
-  } catch (const std::runtime_error& e) {
+  } catch (const ending& e) {
     scratch.keep();
     throw ending(failed, fmt::format("{}; what the programs wrote is kept in {}", e.what(), scratch.path().string()));
   }
@@ -161,11 +159,13 @@ void compare(const compare_options& o) {
 }
 
 CLI::App* add_compare(CLI::App& verb) {
-  auto* sub = verb.add_subcommand(
-      "compare",
-      "What changed from report A to report B: the medians of every contestant, the change in percent, and the interval\n"
-      "that holds the true one in 99 of 100 cases, by the order of the rounds (Mann-Whitney). A change counts as better or\n"
-      "worse only outside of that: with 5 rounds each, when the rounds do not overlap. Quick reports have too few rounds.");
+  auto* sub = verb.add_subcommand("compare",
+                                  "What changed from report A to report B: the medians of every contestant, the change "
+                                  "in percent, and the interval\n"
+                                  "that holds the true one in 99 of 100 cases, by the order of the rounds "
+                                  "(Mann-Whitney). A change counts as better or\n"
+                                  "worse only outside of that: with 5 rounds each, when the rounds do not overlap. "
+                                  "Quick reports have too few rounds.");
   auto o = std::make_shared<compare_options>();
   sub->add_option("A", o->a, "report folder, or its report.json")->required();
   sub->add_option("B", o->b, "the same, to be compared with A")->required();
@@ -185,16 +185,19 @@ CLI::App* add_compare(CLI::App& verb) {
 void add_bench(CLI::App& app) {
   auto* verb = app.add_subcommand(
       "bench",
-      "Runs the benchmark programs, one after the other, and writes a report folder: report.json and index.html, a page\n"
+      "Runs the benchmark programs, one after the other, and writes a report folder: report.json and index.html, a "
+      "page\n"
       "with plots that needs nothing else. Prints the table of medians. Each program takes some minutes, and is ended\n"
       "after 20. Other work on the machine makes the figures worthless.");
   auto o = std::make_shared<bench_options>();
-  auto* filter = verb->add_option("FILTER", o->filter,
-                                  "only rows with names (ROW/CONTESTANT/round:N) that match this regular expression, and "
-                                  "the limits of the machine");
+  auto* filter =
+      verb->add_option("FILTER", o->filter,
+                       "only rows with names (ROW/CONTESTANT/round:N) that match this regular expression, and "
+                       "the limits of the machine");
   auto* quick = verb->add_flag("--quick", o->quick, "fewer rounds and smaller ones: a look, not a measurement");
   verb->add_option("-o,--output", o->output, "folder for the report, new or empty; else perf_reports/DATE_TIME_CPU");
-  auto* programs = verb->add_option("--programs", o->programs, "folder of the benchmark programs; else that of the build tree");
+  auto* programs =
+      verb->add_option("--programs", o->programs, "folder of the benchmark programs; else that of the build tree");
   verb->add_flag("--json", o->json, "print report.json in place of the table");
   verb->add_option("--measurements", o->measurements,
                    "what `remuda measure --json` wrote: its core-to-core matrix comes on the page");
@@ -209,7 +212,8 @@ void add_bench(CLI::App& app) {
       "  remuda bench --quick 'round_trip' -o look  a look at some rows\n"
       "  remuda bench --from perf_reports/2026-11-26_2130_amd-epyc --measurements cores.json\n"
       "  remuda bench compare perf_reports/before perf_reports/after\n"
-      "Exit status: 0 measured, whatever came out; 1 nothing is reported; 2 wrong use; 11 a program failed, took too long\n"
+      "Exit status: 0 measured, whatever came out; 1 nothing is reported; 2 wrong use; 11 a program failed, took too "
+      "long\n"
       "or is not there, and the rest is reported; 128 + N ended by signal N.");
   verb->callback([o, comparing] {
     if (comparing->parsed()) return;

@@ -169,11 +169,14 @@ ended run_to_end(const std::vector<std::string>& command, const std::filesystem:
 
 std::string to_text(const ended& e) {
   switch (e.way) {
-    case ended::how::exited: return "exit status " + std::to_string(e.code);
+    case ended::how::exited:
+      return "exit status " + std::to_string(e.code);
     case ended::how::killed:
       return "killed by signal " + std::to_string(e.code) + " (" + strsignal(e.code) + ")";
-    case ended::how::timed_out: return "took too long and was ended";
-    case ended::how::interrupted: return "interrupted";
+    case ended::how::timed_out:
+      return "took too long and was ended";
+    case ended::how::interrupted:
+      return "interrupted";
     case ended::how::not_started:
       return "cannot be started: " + std::generic_category().message(e.code);
   }

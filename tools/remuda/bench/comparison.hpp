@@ -20,10 +20,10 @@ struct change {
 };
 
 struct comparison {
-  std::vector<change> changes;                ///< the largest first
-  std::vector<std::string> only_a, only_b;    ///< "ROW/CONTESTANT"
-  std::vector<std::string> warnings;          ///< why they should not be compared
-  std::optional<double> drift_percent;        ///< the median change of all who are not remuda: that of the machine
+  std::vector<change> changes;              ///< the largest first
+  std::vector<std::string> only_a, only_b;  ///< "ROW/CONTESTANT"
+  std::vector<std::string> warnings;        ///< why they should not be compared
+  std::optional<double> drift_percent;      ///< the median change of all who are not remuda: that of the machine
 
   /// Whether remuda got worse anywhere, beyond noise.
   bool regressed() const;

@@ -107,13 +107,15 @@ std::vector<std::string> doubts(const report& r) {
   std::vector<std::string> all;
   if (r.quick) all.emplace_back("Quick rounds: a look, not a measurement.");
   if (!h.build_type.empty() && h.build_type != "Release" && h.build_type != "RelWithDebInfo") {
-    all.push_back(fmt::format("The benchmark programs are a {} build, which is slower than what users run.", h.build_type));
+    all.push_back(
+        fmt::format("The benchmark programs are a {} build, which is slower than what users run.", h.build_type));
   }
   if (h.load_before > 0.5) {
     all.push_back(fmt::format("The machine had other work before the run: load {:.2f}.", h.load_before));
   }
   if (h.steal_share.value_or(0) > 0.01) {
-    all.push_back(fmt::format("The hypervisor gave {:.1f} % of the CPU time to others meanwhile.", 100 * *h.steal_share));
+    all.push_back(
+        fmt::format("The hypervisor gave {:.1f} % of the CPU time to others meanwhile.", 100 * *h.steal_share));
   }
   if (h.throttled_ms.value_or(0) > 0) {
     all.push_back(fmt::format("The CPU quota stopped the run for {:.0f} ms.", *h.throttled_ms));

@@ -1,6 +1,5 @@
 #include "tools/remuda/bench/folder.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -10,11 +9,11 @@
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
-#include <string_view>
 #include <system_error>
 #include <utility>
 
 #include "tools/remuda/bench/page.hpp"
+#include "tools/remuda/whole_file.hpp"
 
 namespace remuda::tool::bench {
 namespace {
@@ -25,7 +24,8 @@ constexpr const char* report_name = "report.json";
 constexpr const char* page_name = "index.html";
 
 [[noreturn]] void fail(const char* what, const fs::path& path, int error) {
-  throw std::runtime_error(fmt::format("cannot {} {}: {}", what, path.string(), std::generic_category().message(error)));
+  throw std::runtime_error(
+      fmt::format("cannot {} {}: {}", what, path.string(), std::generic_category().message(error)));
 }
 
 /// Letters and digits, all else as one dash.
@@ -43,21 +43,13 @@ std::string slug(const std::string& text) {
   return out.empty() ? "unknown-cpu" : out;
 }
 
-bool write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const auto n = ::write(fd, text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return false;
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return true;
-}
-
 }  // namespace
 
 fs::path default_folder(const std::string& taken_at, const std::string& cpu_model) {
   // "2026-11-26T21:30:05Z"
-  const auto part = [&](std::size_t at, std::size_t length) { return taken_at.substr(std::min(at, taken_at.size()), length); };
+  const auto part = [&](std::size_t at, std::size_t length) {
+    return taken_at.substr(std::min(at, taken_at.size()), length);
+  };
   return fs::path("perf_reports") / fmt::format("{}_{}{}_{}", part(0, 10), part(11, 2), part(14, 2), slug(cpu_model));
 }
 
@@ -80,22 +72,9 @@ new_folder::~new_folder() {
   if (made_ && !keep_) fs::remove(path_, ignored);  // only when it is empty
 }
 
-void write_file(const fs::path& path, const std::string& text) {
-  fs::path unfinished = path;
-  unfinished += ".partial";
-  const int fd = ::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (fd < 0) fail("write", path, errno);
-  int error = write_all(fd, text) ? 0 : errno;
-  if (::close(fd) != 0 && error == 0) error = errno;
-  if (error == 0 && ::rename(unfinished.c_str(), path.c_str()) != 0) error = errno;
-  if (error == 0) return;
-  ::unlink(unfinished.c_str());
-  fail("write", path, error);
-}
+void write_report(const fs::path& folder, const report& r) { write_whole_file(folder / report_name, to_json(r)); }
 
-void write_report(const fs::path& folder, const report& r) { write_file(folder / report_name, to_json(r)); }
-
-void write_page(const fs::path& folder, const report& r) { write_file(folder / page_name, to_page(r)); }
+void write_page(const fs::path& folder, const report& r) { write_whole_file(folder / page_name, to_page(r)); }
 
 std::string read_text(const fs::path& path) {
   std::error_code error;

@@ -31,8 +31,7 @@ class new_folder {
   bool keep_ = false;
 };
 
-/// Writes or replaces the file as a whole: when that fails, what was there before still is.
-void write_file(const std::filesystem::path& path, const std::string& text);
+/// Each replaces what is there. These throw `ending` instead.
 void write_report(const std::filesystem::path& folder, const report&);
 void write_page(const std::filesystem::path& folder, const report&);
 

@@ -1,4 +1,5 @@
-// Reads what Google Benchmark writes: one run for each turn, named ROW/CONTESTANT/round:N, with its columns as counters.
+// Reads what Google Benchmark writes: one run for each turn, named ROW/CONTESTANT/round:N, with its columns as
+// counters.
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
@@ -15,8 +16,8 @@ using nlohmann::json;
 
 // What Google Benchmark tells of every run, beside the counters.
 constexpr std::array<std::string_view, 8> not_counters = {
-    "real_time", "cpu_time", "iterations", "repetitions", "repetition_index",
-    "threads",   "family_index", "per_family_instance_index"};
+    "real_time",        "cpu_time", "iterations",   "repetitions",
+    "repetition_index", "threads",  "family_index", "per_family_instance_index"};
 
 /// The text of a program that died breaks off in the middle of a run: the runs before that are whole.
 json parse(const std::string& text, bool& whole) {
@@ -34,8 +35,8 @@ result& find_or_add(std::vector<row>& rows, const std::string& name, const std::
   auto r = std::find_if(rows.begin(), rows.end(), [&](const row& each) { return each.name == name; });
   if (r == rows.end()) r = rows.insert(rows.end(), row{name, {}});
   auto& results = r->results;
-  auto found = std::find_if(results.begin(), results.end(),
-                            [&](const result& each) { return each.contestant == contestant; });
+  auto found =
+      std::find_if(results.begin(), results.end(), [&](const result& each) { return each.contestant == contestant; });
   if (found != results.end()) return *found;
   result fresh;
   fresh.contestant = contestant;
@@ -66,9 +67,9 @@ bool add_results(report& to, const std::string& text) try {
   bool whole = false;
   const json all = parse(text, whole);
   const json context = all.value("context", json::object());
-  for (const auto& [key, into] : {std::pair{"compiler", &host_record::compiler},
-                                  std::pair{"build_type", &host_record::build_type},
-                                  std::pair{"remuda_version", &host_record::version}}) {
+  for (const auto& [key, into] :
+       {std::pair{"compiler", &host_record::compiler}, std::pair{"build_type", &host_record::build_type},
+        std::pair{"remuda_version", &host_record::version}}) {
     if (context.contains(key)) to.host.*into = context.at(key).get<std::string>();
   }
   for (const json& run : all.value("benchmarks", json::array())) add_run(to.rows, run);

@@ -69,12 +69,11 @@ void judge_aims(standing& s) {
     if (value) aims.emplace_back(s.column(), *value + more);
   }
   for (const auto& [column, bound] : aims) {
-    std::optional<double> value;
-    if (own != nullptr) value = own->median(column);
     aim a{fmt::format("{} {} {}", label(column), s.spec.at_least ? ">=" : "<=", number(bound)), std::nullopt};
-    if (value) {
-      a.reached = s.spec.at_least ? *value >= bound : *value <= bound;
-      a.text += *a.reached ? " (reached)" : fmt::format(" (MISSED: {})", number(*value));
+    if (own != nullptr && own->values(column) != nullptr) {
+      const double value = median(*own->values(column));
+      a.reached = s.spec.at_least ? value >= bound : value <= bound;
+      a.text += *a.reached ? " (reached)" : fmt::format(" (MISSED: {})", number(value));
       s.reached = s.reached.value_or(true) && *a.reached;
     }
     s.aims.push_back(std::move(a));

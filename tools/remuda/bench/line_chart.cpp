@@ -114,7 +114,8 @@ std::string line_chart::draw() const {
     d.text({x + 10, labels[i] + 4}, shortened(one.name, longest_name), anchor::start, "name");
   }
   for (std::size_t s = lines.size(); s-- > 0;) {
-    const auto shown = std::find_if(all.begin(), all.end(), [&](const drawn& one) { return one.name == lines[s].name; });
+    const auto shown =
+        std::find_if(all.begin(), all.end(), [&](const drawn& one) { return one.name == lines[s].name; });
     if (shown == all.end()) continue;
     for (std::size_t i = 0; i < ticks.size() && i < lines[s].values.size(); ++i) {
       const double value = lines[s].values[i];

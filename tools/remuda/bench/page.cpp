@@ -35,7 +35,8 @@ std::string figure(const std::string& caption, const std::string& plot) {
 
 /// A part of the page; it says so when there is nothing in it.
 std::string section(const char* id, const char* title, const std::string& explanation, const std::string& contents) {
-  return fmt::format("<section id=\"{}\"><h2>{}</h2>\n<p class=\"faint\">{}</p>\n{}</section>\n", id, title, explanation,
+  return fmt::format("<section id=\"{}\"><h2>{}</h2>\n<p class=\"faint\">{}</p>\n{}</section>\n", id, title,
+                     explanation,
                      contents.empty() ? "<p class=\"empty\">Nothing of this was measured.</p>\n" : contents);
 }
 
@@ -47,7 +48,8 @@ std::string head(const report& r) {
   const std::string cpu = r.host.cpu_model.empty() ? "unknown CPU" : r.host.cpu_model;
   std::string out = fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
-      "content=\"width=device-width, initial-scale=1\">\n<title>remuda bench: {}, {}</title>\n<style>{}</style>\n</head>\n"
+      "content=\"width=device-width, initial-scale=1\">\n<title>remuda bench: {}, "
+      "{}</title>\n<style>{}</style>\n</head>\n"
       "<body>\n<main>\n<header>\n<h1>remuda bench: {}</h1>\n",
       escaped(cpu), escaped(r.taken_at), page_style, escaped(cpu));
   append(out, "<p class=\"faint\">{}{}{}. Medians over rounds in which all contestants take turns.</p>\n",
@@ -139,31 +141,36 @@ std::string to_page(const report& r) {
   std::string out = head(r);
   out += warnings(r);
   out += summary(v, lost);
-  out += section("losses", "Where another one is better",
-                 "Columns in which a peer has the better median, the largest loss first. Peers of which some tasks never ran, "
-                 "or ran in the thread that waits for them, are left out.",
-                 lost.empty() ? "<p>In no column that was measured.</p>\n" : losses_table(lost));
-  out += section("limit", "Times the limit of the machine",
-                 "What each row takes, in units of the bare mechanism that it rests on. Filled: remuda. Diamond: the best "
-                 "other contestant. Rings: all others.",
-                 figure("", ratio_plot("ratio-limit", v, true)));
-  out += section("others", "Times the best other contestant",
-                 "Left of the line remuda is better, but in <code>nested_wait</code>, where more is better. The same marks.",
-                 figure("", ratio_plot("ratio-others", v, false)));
-  out += section("curves", "Percentiles",
-                 "From the usual delay to the largest one. Time grows logarithmically; each nine of the percentile has the "
-                 "same width.",
-                 curves(v));
-  out += section("ladder", "Reuse or spawn",
-                 "An empty task, from a plain call to a program executed for it. Tasks longer than <i>even at</i> gain from "
-                 "another core; from <i>a tenth at</i> on the cost is at most a tenth of the whole.",
-                 ladder(r));
+  out += section(
+      "losses", "Where another one is better",
+      "Columns in which a peer has the better median, the largest loss first. Peers of which some tasks never ran, "
+      "or ran in the thread that waits for them, are left out.",
+      lost.empty() ? "<p>In no column that was measured.</p>\n" : losses_table(lost));
+  out +=
+      section("limit", "Times the limit of the machine",
+              "What each row takes, in units of the bare mechanism that it rests on. Filled: remuda. Diamond: the best "
+              "other contestant. Rings: all others.",
+              figure("", ratio_plot("ratio-limit", v, true)));
+  out += section(
+      "others", "Times the best other contestant",
+      "Left of the line remuda is better, but in <code>nested_wait</code>, where more is better. The same marks.",
+      figure("", ratio_plot("ratio-others", v, false)));
+  out += section(
+      "curves", "Percentiles",
+      "From the usual delay to the largest one. Time grows logarithmically; each nine of the percentile has the "
+      "same width.",
+      curves(v));
+  out += section(
+      "ladder", "Reuse or spawn",
+      "An empty task, from a plain call to a program executed for it. Tasks longer than <i>even at</i> gain from "
+      "another core; from <i>a tenth at</i> on the cost is at most a tenth of the whole.",
+      ladder(r));
   out += section("scaling", "Scaling", "The same row with more workers or producers.", scaling_plots(v));
   out += section("cores", "Between the cores",
-                 "Round trip of a cache line between each two CPUs, from <code>remuda measure</code>.",
-                 cores(r));
-  out += section("rows", "All rows",
-                 "Medians; the spread is from the lowest round to the highest one. remuda is set in bold.", row_tables(v));
+                 "Round trip of a cache line between each two CPUs, from <code>remuda measure</code>.", cores(r));
+  out +=
+      section("rows", "All rows",
+              "Medians; the spread is from the lowest round to the highest one. remuda is set in bold.", row_tables(v));
   out += section("limits", "What the machine can do", "No pool, only the mechanism.", limits_table(v));
   out += section("host", "Conditions", "Looked at before and after the run.", facts_table(r));
   return out + "</main>\n</body>\n</html>\n";

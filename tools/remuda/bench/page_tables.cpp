@@ -125,9 +125,9 @@ std::string limits_table(const verdict& v) {
         if (i >= columns.size()) return std::string();
         return of_median(each, columns[i]) + " " + with_micro(std::string(unit(columns[i])));
       };
-      rows += table_row({{r->name, "name"}, {each.contestant, "name"}, {value(0)}, {value(1)},
-                         {spread(*each.values(columns[0]))}},
-                        "td");
+      rows += table_row(
+          {{r->name, "name"}, {each.contestant, "name"}, {value(0)}, {value(1)}, {spread(*each.values(columns[0]))}},
+          "td");
     }
   }
   if (rows.empty()) return {};

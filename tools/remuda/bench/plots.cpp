@@ -24,7 +24,7 @@ struct percentile {
   const char* text;
   double nines;
 };
-constexpr percentile percentiles[] = {{"p10_us", "p10", 0.05}, {"p50_us", "p50", 0.3},     {"p90_us", "p90", 1},
+constexpr percentile percentiles[] = {{"p10_us", "p10", 0.05}, {"p50_us", "p50", 0.3},  {"p90_us", "p90", 1},
                                       {"p99_us", "p99", 2},    {"p999_us", "p99.9", 3}, {"max_us", "max", 3.7}};
 
 bool anyone_has(const row& r, std::string_view column) {
@@ -139,12 +139,14 @@ std::string ratio_plot(std::string_view id, const verdict& v, bool to_limit) {
       const auto value = r.median(s.column());
       if (!drawable(value)) return;
       const double ratio = *value / base;
-      plot.canvas().mark(sh, {plot.x(ratio), plot.y(i)}, css_class,
-                         fmt::format("{}: {} {}, {} times", r.contestant, number(*value), unit(s.column()), number(ratio)));
+      plot.canvas().mark(
+          sh, {plot.x(ratio), plot.y(i)}, css_class,
+          fmt::format("{}: {} {}, {} times", r.contestant, number(*value), unit(s.column()), number(ratio)));
       if (r.contestant == subject) plot.write(i, 0, number(ratio), "value strong");
     };
     for (const result& r : s.measured->results) {
-      if (r.contestant != subject && !(s.best_other && s.best_other->whose == r.contestant)) put(r, shape::ring, "peer");
+      if (r.contestant != subject && !(s.best_other && s.best_other->whose == r.contestant))
+        put(r, shape::ring, "peer");
     }
     if (s.best_other) {
       if (const result* best = s.measured->find(s.best_other->whose)) put(*best, shape::diamond, "s1");
@@ -190,8 +192,8 @@ std::string ladder_plot(std::string_view id, const row& r) {
       if (const auto value = each->median(column); drawable(value)) high = std::max(high, *value);
     }
   }
-  dot_plot plot(id, "The cost of having an empty task done, and the length of task from which it pays", names, low, high,
-                "\u00b5s; dot: the cost, bar: up to its p99, triangle: the cost is a tenth",
+  dot_plot plot(id, "The cost of having an empty task done, and the length of task from which it pays", names, low,
+                high, "\u00b5s; dot: the cost, bar: up to its p99, triangle: the cost is a tenth",
                 {{"cost, \u00b5s", 80}, {"even at, \u00b5s", 90}, {"a tenth at, \u00b5s", 100}});
   for (std::size_t i = 0; i < rungs.size(); ++i) {
     const result& each = *rungs[i];

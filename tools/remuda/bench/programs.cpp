@@ -119,9 +119,7 @@ class turn {
   void conclude(const ended& e, const fs::path& log) {
     if (e.well()) return;
     run_.ended = e.way == ended::how::timed_out ? state::timed_out : state::failed;
-    run_.detail = e.way == ended::how::timed_out
-                      ? fmt::format("ended after {} min", number_of_minutes())
-                      : to_text(e);
+    run_.detail = e.way == ended::how::timed_out ? fmt::format("ended after {} min", number_of_minutes()) : to_text(e);
     if (const auto words = last_words(log); e.way != ended::how::timed_out && !words.empty()) {
       run_.detail += ": " + words;
     }
@@ -152,9 +150,14 @@ class turn {
 }  // namespace
 
 const std::vector<std::string>& program_names() {
-  static const std::vector<std::string> names{
-      limits,      "thread_pool_latency",    "thread_pool_throughput",  "thread_pool_costs",
-      "process_pool_latency", "process_pool_throughput", "process_pool_costs", "reuse_vs_spawn"};
+  static const std::vector<std::string> names{limits,
+                                              "thread_pool_latency",
+                                              "thread_pool_throughput",
+                                              "thread_pool_costs",
+                                              "process_pool_latency",
+                                              "process_pool_throughput",
+                                              "process_pool_costs",
+                                              "reuse_vs_spawn"};
   return names;
 }
 
@@ -177,13 +180,15 @@ void run_programs(report& to, const run_options& options) {
     lost += t.run().lost() && t.run().ended != state::not_there ? 1 : 0;
   }
   if (there == 0) {
-    throw std::runtime_error(fmt::format("no benchmark program in {}; ./tools/bench builds and runs them, --programs DIR "
-                                         "says where they are",
-                                         options.programs.string()));
+    throw std::runtime_error(
+        fmt::format("no benchmark program in {}; ./tools/bench builds and runs them, --programs DIR "
+                    "says where they are",
+                    options.programs.string()));
   }
   if (matching == 0 && lost == 0) {
-    throw std::runtime_error(fmt::format("no row matches '{}'; for the names of rows run {}/NAME --benchmark_list_tests",
-                                         options.filter, options.programs.string()));
+    throw std::runtime_error(
+        fmt::format("no row matches '{}'; for the names of rows run {}/NAME --benchmark_list_tests", options.filter,
+                    options.programs.string()));
   }
   std::size_t at = 0;
   for (turn& t : turns) {

@@ -1,5 +1,5 @@
-// report.json. What was measured is under "rows" as rounds; "median", "limit", "best_other" and "aims" follow from it and
-// are for scripts: they are made anew from the rounds when a report is read.
+// report.json. What was measured is under "rows" as rounds; "median", "limit", "best_other" and "aims" follow from it
+// and are for scripts: they are made anew from the rounds when a report is read.
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
@@ -26,9 +26,7 @@ void read(const json& from, const char* key, std::optional<T>& value) {
   if (!from.at(key).is_null()) value = from.at(key).get<T>();
 }
 
-json mark_json(const std::optional<mark>& m) {
-  return m ? json{{"whose", m->whose}, {"value", m->value}} : json();
-}
+json mark_json(const std::optional<mark>& m) { return m ? json{{"whose", m->whose}, {"value", m->value}} : json(); }
 
 json host_json(const host_record& h) {
   return {{"cpu_model", h.cpu_model},
@@ -140,8 +138,7 @@ std::string to_json(const report& r) {
   const verdict v = judge(r);
   json programs = json::array();
   for (const program_run& p : r.programs) {
-    programs.push_back(
-        {{"name", p.name}, {"ended", to_text(p.ended)}, {"seconds", p.seconds}, {"detail", p.detail}});
+    programs.push_back({{"name", p.name}, {"ended", to_text(p.ended)}, {"seconds", p.seconds}, {"detail", p.detail}});
   }
   json rows = json::array();
   for (const row& each : r.rows) rows.push_back(row_json(each, v));

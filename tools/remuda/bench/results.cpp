@@ -31,11 +31,16 @@ const result* row::find(std::string_view contestant) const {
 
 std::string_view to_text(program_run::state s) {
   switch (s) {
-    case program_run::state::measured: return "measured";
-    case program_run::state::nothing_matched: return "nothing matched";
-    case program_run::state::not_there: return "not there";
-    case program_run::state::failed: return "failed";
-    case program_run::state::timed_out: return "timed out";
+    case program_run::state::measured:
+      return "measured";
+    case program_run::state::nothing_matched:
+      return "nothing matched";
+    case program_run::state::not_there:
+      return "not there";
+    case program_run::state::failed:
+      return "failed";
+    case program_run::state::timed_out:
+      return "timed out";
   }
   return "";
 }

@@ -16,7 +16,8 @@ namespace remuda::tool::bench {
 /// One contestant of a row.
 struct result {
   std::string contestant;
-  std::map<std::string, std::vector<double>, std::less<>> rounds;  ///< by column; the unit ends its name: _us, _ms, _kib
+  std::map<std::string, std::vector<double>, std::less<>>
+      rounds;                  ///< by column; the unit ends its name: _us, _ms, _kib
   std::string missing;         ///< why it was not measured, the last time that it was not
   unsigned times_missing = 0;  ///< rounds in which it was not measured
 
@@ -57,9 +58,9 @@ struct host_record {
   std::optional<bool> boost, smt_active;
   std::string clock_source, transparent_huge_pages;
   std::uint64_t memory_bytes = 0;
-  double load_before = 0, load_after = 0;  ///< of one minute
-  std::optional<double> steal_share;       ///< of the CPU time of the run that the hypervisor kept for others, 0..1
-  std::optional<double> throttled_ms;      ///< that a CPU quota stopped the run
+  double load_before = 0, load_after = 0;     ///< of one minute
+  std::optional<double> steal_share;          ///< of the CPU time of the run that the hypervisor kept for others, 0..1
+  std::optional<double> throttled_ms;         ///< that a CPU quota stopped the run
   std::string compiler, build_type, version;  ///< of the benchmark programs
 };
 

@@ -14,7 +14,7 @@ inline constexpr std::string_view subject = "remuda";
 
 struct row_spec {
   std::string title{};
-  std::vector<std::string> columns{};  ///< what is shown; the first one is compared
+  std::vector<std::string> columns{};                  ///< what is shown; the first one is compared
   std::vector<std::pair<std::string, double>> aims{};  ///< of a column: at most this
   double aim_of_limit = 0;                             ///< of the first column: at most so many limits; 0 = none
   std::pair<std::string, double> aim_over{};  ///< of the first column: at most so much more than that contestant's
@@ -28,9 +28,9 @@ const row_spec* find_spec(std::string_view row);
 
 /// Rows that differ in one number only, how many workers or producers take part.
 struct scaling_series {
-  const char* name;   ///< of the plot, [a-z_]
+  const char* name;  ///< of the plot, [a-z_]
   const char* title;
-  const char* axis;   ///< what is counted
+  const char* axis;                                  ///< what is counted
   std::vector<std::pair<double, const char*>> rows;  ///< the number, and the row
 };
 const std::vector<scaling_series>& scaling();

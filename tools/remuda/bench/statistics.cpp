@@ -8,6 +8,8 @@
 namespace remuda::tool::bench {
 namespace {
 
+constexpr std::size_t enough = 60;  // rounds; more would only take time
+
 /// In how many of all orders of m and n rounds the number of pairs (of one of each) in which b is smaller is 0, 1, ...
 /// As chances. The coefficients of the Gaussian binomial: the product of (1 - q^(n+i)) / (1 - q^i), i = 1..m.
 std::vector<double> chances_of_pairs(std::size_t m, std::size_t n) {
@@ -38,7 +40,6 @@ std::size_t rare_pairs(std::size_t m, std::size_t n) {
 }  // namespace
 
 difference compare_rounds(const std::vector<double>& a, const std::vector<double>& b) {
-  constexpr std::size_t enough = 60;  // rounds; more would only take time
   if (a.size() > enough || b.size() > enough) {
     const auto head = [enough](const std::vector<double>& v) {
       return std::vector<double>(v.begin(), v.begin() + static_cast<std::ptrdiff_t>(std::min(v.size(), enough)));

@@ -12,15 +12,15 @@ namespace remuda::tool::bench {
 inline constexpr double confidence = 0.99;
 
 struct ratio_interval {
-  double ratio = 1;      ///< of b to a: the median of all quotients of two rounds
+  double ratio = 1;  ///< of b to a: the median of all quotients of two rounds
   double low = 1, high = 1;
 };
 
 enum class finding { within_noise, larger, smaller, too_few_rounds };
 
 struct difference {
-  finding found = finding::too_few_rounds;      ///< of b, against a
-  std::optional<ratio_interval> interval{};     ///< empty with too few rounds, or where a value is not > 0
+  finding found = finding::too_few_rounds;   ///< of b, against a
+  std::optional<ratio_interval> interval{};  ///< empty with too few rounds, or where a value is not > 0
 };
 
 /// With 5 rounds each, a difference counts only when every round of the one lies above every round of the other; with

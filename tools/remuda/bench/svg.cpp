@@ -29,11 +29,21 @@ std::string escaped(std::string_view text) {
   out.reserve(text.size());
   for (const char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
       default:
         if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') {
           out += "\xEF\xBF\xBD";
@@ -49,7 +59,8 @@ std::string shortened(std::string_view text, std::size_t characters) {
   std::size_t seen = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (!starts_character(text[i])) continue;
-    if (++seen == characters && std::any_of(text.begin() + static_cast<std::ptrdiff_t>(i) + 1, text.end(), starts_character)) {
+    if (++seen == characters &&
+        std::any_of(text.begin() + static_cast<std::ptrdiff_t>(i) + 1, text.end(), starts_character)) {
       return std::string(text.substr(0, i)) + "\u2026";
     }
   }
@@ -66,13 +77,15 @@ double name_width(std::string_view text) {
 }
 
 drawing::drawing(std::string_view id, double width, double height, std::string_view description) {
-  append(out_, "<svg class=\"plot\" id=\"{}\" viewBox=\"0 0 {:.0f} {:.0f}\" style=\"width:{:.0f}px\" role=\"img\" aria-label=\"{}\">\n", id, width,
-         height, width, escaped(description));
+  append(out_,
+         "<svg class=\"plot\" id=\"{}\" viewBox=\"0 0 {:.0f} {:.0f}\" style=\"width:{:.0f}px\" role=\"img\" "
+         "aria-label=\"{}\">\n",
+         id, width, height, width, escaped(description));
 }
 
 void drawing::line(point from, point to, std::string_view css_class) {
-  append(out_, "<line class=\"{}\" x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\"/>\n", css_class, from.x, from.y,
-         to.x, to.y);
+  append(out_, "<line class=\"{}\" x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\"/>\n", css_class, from.x,
+         from.y, to.x, to.y);
 }
 
 void drawing::path(const std::vector<point>& points, std::string_view css_class) {
