@@ -115,7 +115,7 @@ TEST(WholeMachine, WhatNoKernelHasIsRefusedBeforeItIsBuilt) {
                            "pack:2 [numa] l3:64 core:64 pu:64(indexes=0)", "nonsense", "", "<no xml", "pu:0"}) {
     const machine_source source = machine_source::described(text);
     EXPECT_FALSE(source.known()) << text;
-    EXPECT_EQ(source.xml(), "");
+    EXPECT_TRUE(source.xml().empty());
     EXPECT_EQ(source.whole({}).threads.size(), 1U);
     EXPECT_EQ(source.whole(os::cpu_mask({3, 4})).threads.size(), 2U);
   }
