@@ -59,7 +59,7 @@ class drawing {
     const part machine = parts_of(whole_);
     box all = lay_out(machine);
     const double top = 34, legend = 26;
-    const double width = std::max(all.width + 2 * gap, 560.0), height = top + all.height + legend + gap;
+    const double width = std::max(all.width + 2 * gap, 640.0), height = top + all.height + legend + gap;
     put(R"(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0:.0f} {1:.0f}" width="{0:.0f}" height="{1:.0f}" )"
         R"(role="img" font-family="system-ui, sans-serif" font-size="11">)",
         width, height);
@@ -95,13 +95,13 @@ class drawing {
 
   std::string title(const part& of) const {
     const std::uint64_t size = size_of(whole_, of);
-    const std::string amount = size != 0 ? "  " + bytes(size) : "";
+    const std::string amount = size != 0 ? ", " + bytes(size) : "";
     switch (of.what) {
       case level::package:
         return fmt::format("package {}", of.id);
       case level::node:
-        return fmt::format("NUMA node {}{}{}", of.id, size == 0 ? "  no memory" : amount,
-                           of.parts.empty() ? "  no CPUs" : "");
+        return fmt::format("NUMA node {}{}{}", of.id, size == 0 && whole_.memory_bytes() != 0 ? ", no memory" : amount,
+                           of.parts.empty() ? ", no CPUs" : "");
       case level::l3:
         return fmt::format("L3 {}{}", of.id, amount);
       case level::l2:

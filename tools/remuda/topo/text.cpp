@@ -144,7 +144,10 @@ class tree_writer {
       least = std::min(least, size_of(whole_, *one));
       most = std::max(most, size_of(whole_, *one));
     }
-    if (most == 0) return all.front()->what == level::node ? "   no memory" : "";
+    if (most == 0) {
+      // A description may tell of no memory at all.
+      return all.front()->what == level::node && whole_.memory_bytes() != 0 ? "   no memory" : "";
+    }
     const char* each = all.size() > 1 ? " each" : "";
     if (bytes(least) == bytes(most)) return fmt::format("   {}{}", bytes(most), each);
     return fmt::format("   {} to {}{}", bytes(least), bytes(most), each);
@@ -257,8 +260,9 @@ void put_use(text& into, const topo_report& report) {
               : fmt::format("{:g} CPUs{}", usable.cpu_quota, report.machine.quota_given ? ", as --quota says" : ""));
   if (!report.host) return;
   for (const topo::cgroup_level& each : report.host->cgroups) {
-    std::string what = each.quota ? fmt::format("quota {:g} CPUs", *each.quota) : "no quota";
-    if (!each.cpuset.empty()) what += ", cpuset " + each.cpuset;
+    std::string what = each.quota ? fmt::format("quota {:g} CPUs", *each.quota) : "";
+    if (!each.cpuset.empty()) what += (what.empty() ? "cpuset " : ", cpuset ") + each.cpuset;
+    if (what.empty()) what = "no limit";
     if (each.periods != 0) {
       what += fmt::format(", held up in {} of {} periods, {:.3g} ms in all", each.throttled_periods, each.periods,
                           static_cast<double>(each.throttled_ns) / 1e6);
