@@ -41,7 +41,7 @@ std::size_t rare_pairs(std::size_t m, std::size_t n) {
 
 difference compare_rounds(const std::vector<double>& a, const std::vector<double>& b) {
   if (a.size() > enough || b.size() > enough) {
-    const auto head = [enough](const std::vector<double>& v) {
+    const auto head = [](const std::vector<double>& v) {
       return std::vector<double>(v.begin(), v.begin() + static_cast<std::ptrdiff_t>(std::min(v.size(), enough)));
     };
     return compare_rounds(head(a), head(b));
