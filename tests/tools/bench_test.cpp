@@ -8,6 +8,7 @@
 #include <csignal>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -352,13 +353,15 @@ TEST(bench, the_table_tells_aims_ratios_and_losses) {
   const json r = json::parse(table);
   EXPECT_EQ(r.at("aims_reached"), 9);
   EXPECT_EQ(r.at("aims_missed"), 2);
+  std::map<std::string, std::string> best;
   for (const auto& row : r.at("rows")) {
-    if (row.at("row") == "behind_backlog") EXPECT_EQ(row.at("best_other").at("whose"), "asio") << "tbb never ran";
-    if (row.at("row") == "round_trip_hot")
-      EXPECT_EQ(row.at("best_other").at("whose"), "asio") << "tbb ran in the caller";
-    if (row.at("row") == "process_stream")
-      EXPECT_EQ(row.at("best_other").at("whose"), "posix_mq") << "shm_ring is the limit";
+    if (row.contains("best_other") && !row.at("best_other").is_null()) {
+      best[row.at("row")] = row.at("best_other").at("whose");
+    }
   }
+  EXPECT_EQ(best.at("behind_backlog"), "asio") << "tbb never ran";
+  EXPECT_EQ(best.at("round_trip_hot"), "asio") << "tbb ran in the caller";
+  EXPECT_EQ(best.at("process_stream"), "posix_mq") << "shm_ring is the limit";
 }
 
 }  // namespace

@@ -87,7 +87,9 @@ TEST(MeasurePairs, NearnessIsTheSmallestThatTwoCpusShare) {
   EXPECT_EQ(nearness_of(first, t.cpus[16]), nearness::remote);
   for (const cpu& a : t.cpus) {
     for (const cpu& b : t.cpus) {
-      if (a.os_index != b.os_index) EXPECT_EQ(nearness_of(a, b), nearness_of(b, a));
+      if (a.os_index != b.os_index) {
+        EXPECT_EQ(nearness_of(a, b), nearness_of(b, a));
+      }
     }
   }
 }
