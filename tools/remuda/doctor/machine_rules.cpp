@@ -43,6 +43,7 @@ std::vector<unsigned> shared_with_strangers(const patient& who, unsigned cpu::*m
 
 std::vector<unsigned> usable_cores(const patient& who) {
   std::vector<unsigned> cores;
+  cores.reserve(who.usable.cpus.size());
   for (const cpu& each : who.usable.cpus) cores.push_back(each.core);
   std::sort(cores.begin(), cores.end());
   cores.erase(std::unique(cores.begin(), cores.end()), cores.end());

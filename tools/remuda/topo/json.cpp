@@ -2,7 +2,6 @@
 // arrays would be megabytes. What is not known is null.
 #include <cmath>
 #include <cstddef>
-#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <utility>
 

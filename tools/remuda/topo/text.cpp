@@ -79,6 +79,7 @@ class tree_writer {
       const std::string same = one_by_one ? std::string() : shape(first[begin]);
       while (!one_by_one && end < first.size() && shape(first[end]) == same) ++end;
       parts all;
+      all.reserve(parents.size() * (end - begin));
       for (const part* parent : parents) {
         for (std::size_t i = begin; i < end; ++i) all.push_back(&parent->parts[i]);
       }
@@ -113,6 +114,7 @@ class tree_writer {
     const bool in_lines = cores.size() > 1 && count > 1;
     for (std::size_t i = 0; i < count; ++i) {
       std::vector<unsigned> numbers, workers;
+      numbers.reserve(cores.size());
       for (const part* core : cores) {
         numbers.push_back(core->parts[i].id);
         const auto& here = workers_[core->parts[i].thread];
