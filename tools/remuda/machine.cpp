@@ -61,7 +61,7 @@ std::string read_whole(const std::string& path) {
 }
 
 std::string_view trim(std::string_view text) {
-  constexpr std::string_view blank(" \t\r\n\0", 5);
+  constexpr std::string_view blank = " \t\r\n";
   const std::size_t first = text.find_first_not_of(blank);
   if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(blank) - first + 1);
