@@ -4,9 +4,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <cmath>
 #include <csignal>
-#include <map>
 #include <set>
 #include <string>
 #include <utility>

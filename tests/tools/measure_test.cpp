@@ -197,9 +197,9 @@ TEST(Measure, WhatCannotBeWrittenIsAnError) {
 
 TEST(Measure, WrongUseIsToldApart) {
   const std::vector<std::vector<std::string>> wrong{
-      {"--only", "nothing"},   {"--only", ""},      {"--only", "pause,,ring"}, {"--only"},         {"--seconds", "0"},
-      {"--seconds", "nan"},    {"--seconds", "-1"}, {"--seconds", "1e9"},      {"--seconds", "x"}, {"--cpus", "a"},
-      {"--cpus", "3-1"},       {"--cpus", "60000"}, {"--cpus", "-1"},          {"--unknown"},      {"file"},
+      {"--only", "nothing"},   {"--only", ""},      {"--only", "pause,none"}, {"--only"},         {"--seconds", "0"},
+      {"--seconds", "nan"},    {"--seconds", "-1"}, {"--seconds", "1e9"},     {"--seconds", "x"}, {"--cpus", "a"},
+      {"--cpus", "3-1"},       {"--cpus", "60000"}, {"--cpus", "-1"},         {"--unknown"},      {"file"},
       {"--cpus", "4294967296"}};
   for (const auto& arguments : wrong) {
     const finished f = run_measure(arguments);
