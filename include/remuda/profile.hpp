@@ -51,8 +51,9 @@ struct tuned_settings {
   /// Calls that may lie in the ring of one worker process; a power of two. More than are run while the pool's own
   /// thread is woken make nothing faster, and have to be taken back when the worker dies or is held up.
   unsigned ring_slots = 256;
-  /// What hwloc knows of this machine is taken from the profile (profile::cached_topology), as long as it was read
-  /// under the running kernel, since its boot.
+  /// What hwloc knows of this machine is taken from the profile (profile::cached_topology) as long as the kernel has
+  /// not been booted since, and the same CPUs and NUMA nodes are online; then nothing else is compared, as looking at
+  /// the machine is what this saves. Once in a program: 0.04 ms against 0.7 ms on a virtual machine of two CPUs.
   bool topology_from_cache = false;
 
   static constexpr std::chrono::nanoseconds most_spin{10'000'000};
