@@ -110,6 +110,7 @@ TEST(report_page, every_plot_is_there_with_all_its_points) {
   ASSERT_FALSE(seen.is_null());
   expect_well_made(seen);
   EXPECT_EQ(seen.at("dark"), false);
+  EXPECT_EQ(seen.at("scrolling"), json::array()) << "plots wider than the page";
   EXPECT_EQ(seen.at("empty_sections"), 0);
   const auto& plots = seen.at("plots");
 
