@@ -1,5 +1,5 @@
 // Runs in a report page, in a browser: looks at what came out on the screen, and leaves it as JSON in the page.
-const verdict = {errors: [], plots: {}, overlaps: [], outside: [], overflowing: [],
+const verdict = {errors: [], plots: {}, overlaps: [], outside: [], overflowing: [], scrolling: [],
                  faint: []};
 addEventListener('error', e => verdict.errors.push(String(e.message || e.target)), true);
 
@@ -49,6 +49,9 @@ addEventListener('load', () => {
         verdict.outside.push(svg.id + ': a mark, ' + m.textContent);
       }
     }
+  }
+  for (const e of document.querySelectorAll('figure .scroll')) {
+    if (e.scrollWidth > e.clientWidth + 1) verdict.scrolling.push(e.firstElementChild.id);
   }
   for (const e of document.querySelectorAll('main *')) {
     if (e.closest('svg')) continue;

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
@@ -38,8 +37,12 @@ std::string browser() {
   return {};
 }
 
-#define NEEDS_BROWSER() \
-  if (browser().empty()) GTEST_SKIP() << "there is no chromium here"
+class report_page : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (browser().empty()) GTEST_SKIP() << "there is no chromium here";
+  }
+};
 
 /// Opens a page in the browser and returns what report_page_check.js saw.
 json look_at(const std::string& page, int width, bool dark = false) {
@@ -103,13 +106,13 @@ void expect_well_made(const json& seen) {
   }
 }
 
-TEST(report_page, every_plot_is_there_with_all_its_points) {
-  NEEDS_BROWSER();
+TEST_F(report_page, every_plot_is_there_with_all_its_points) {
   const auto r = made_up();
   const json seen = look_at(bench::to_page(r), 1280);
   ASSERT_FALSE(seen.is_null());
   expect_well_made(seen);
   EXPECT_EQ(seen.at("dark"), false);
+  EXPECT_EQ(seen.at("scrolling"), json::array()) << "plots wider than the page";
   EXPECT_EQ(seen.at("empty_sections"), 0);
   const auto& plots = seen.at("plots");
 
@@ -150,24 +153,21 @@ TEST(report_page, every_plot_is_there_with_all_its_points) {
   EXPECT_GT(plots.at("ratio-others").at("marks"), against_limit);
 }
 
-TEST(report_page, can_be_read_in_the_dark) {
-  NEEDS_BROWSER();
+TEST_F(report_page, can_be_read_in_the_dark) {
   const json seen = look_at(bench::to_page(made_up()), 1280, true);
   ASSERT_FALSE(seen.is_null());
   expect_well_made(seen);
   EXPECT_EQ(seen.at("dark"), true);
 }
 
-TEST(report_page, a_narrow_window_scrolls_plots_and_tables_only) {
-  NEEDS_BROWSER();
+TEST_F(report_page, a_narrow_window_scrolls_plots_and_tables_only) {
   const json seen = look_at(bench::to_page(made_up()), 500);
   ASSERT_FALSE(seen.is_null());
   expect_well_made(seen);
   EXPECT_LE(seen.at("window_width"), 520);
 }
 
-TEST(report_page, a_report_of_nothing_is_a_page_that_says_so) {
-  NEEDS_BROWSER();
+TEST_F(report_page, a_report_of_nothing_is_a_page_that_says_so) {
   bench::report r;
   for (const char* name : {"limits", "reuse_vs_spawn"}) {
     r.programs.push_back(
@@ -180,7 +180,7 @@ TEST(report_page, a_report_of_nothing_is_a_page_that_says_so) {
   EXPECT_EQ(seen.at("empty_sections"), 8);
 }
 
-TEST(report_page, needs_nothing_from_outside_and_runs_nothing) {
+TEST(report_page_text, needs_nothing_from_outside_and_runs_nothing) {
   const auto page = bench::to_page(made_up());
   for (const char* never :
        {"<script", "<img", "<link", "@import", "url(", " src=", "<iframe", "onerror=\"", "onclick=\""}) {

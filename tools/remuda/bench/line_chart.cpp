@@ -35,11 +35,11 @@ constexpr unsigned other_colour = 7;
 constexpr unsigned dashes = 4;
 
 constexpr double height = 300;
-constexpr double plot_width = 330;
+constexpr double plot_width = 290;
 constexpr double left = 52;
 constexpr double top = 14;
 constexpr double bottom = height - 46;
-constexpr std::size_t longest_name = 28;
+constexpr std::size_t longest_name = 18;
 constexpr double label_height = 13;
 
 struct drawn {
@@ -51,7 +51,7 @@ void frame(drawing& d, const line_chart& c, const log_axis& y) {
   const double right = left + plot_width;
   for (const double value : y.ticks(7)) {
     d.line({left, y.at(value)}, {right, y.at(value)}, "grid");
-    d.text({left - 6, y.at(value) + 4}, number(value), anchor::end, "tick");
+    d.text({left - 6, y.at(value) + 4}, short_number(value), anchor::end, "tick");
   }
   for (const tick& t : c.ticks) {
     const double x = left + t.at * plot_width;

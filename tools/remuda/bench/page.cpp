@@ -76,13 +76,15 @@ std::string summary(const verdict& v, const std::vector<loss>& lost) {
   std::string out = "<div class=\"tiles\">";
   out += tile(fmt::format("{} of {}", v.reached, v.reached + v.missed), "rows reach all their aims");
   out += tile(fmt::format("{} of {}", ahead, compared), "rows in which nobody else is better");
-  const auto worst = std::find_if(lost.begin(), lost.end(), [](const loss& l) { return l.clear; });
-  if (worst == lost.end()) {
-    out += tile("0", "columns in which another one is clearly better");
-  } else {
-    out += tile(number(worst->times) + "\u00d7",
-                "largest clear loss: " + shortened(worst->of->measured->name, 40) + ", " + page_label(worst->column));
+  std::size_t clear = 0;
+  double most = 0;
+  for (const loss& l : lost) {
+    if (!l.clear) continue;
+    ++clear;
+    if (std::isfinite(l.times)) most = std::max(most, l.times);
   }
+  out += tile(std::to_string(clear), std::string("columns in which another one is clearly better") +
+                                         (most > 0 ? ", at most " + number(most) + " times" : ""));
   return out + "</div>\n";
 }
 

@@ -57,7 +57,7 @@ class dot_plot {
         d_(id, names_end_ + 28 + plot_width + total(columns_), bottom_ + 44, description) {
     for (const double value : x_.ticks(9)) {
       d_.line({x_.at(value), top}, {x_.at(value), bottom_}, "grid");
-      d_.text({x_.at(value), bottom_ + 17}, number(value), anchor::middle, "tick");
+      d_.text({x_.at(value), bottom_ + 17}, short_number(value), anchor::middle, "tick");
     }
     d_.text({names_end_ + 14 + plot_width / 2, bottom_ + 36}, axis_title, anchor::middle, "axis_title");
     for (std::size_t i = 0; i < names.size(); ++i) {
@@ -75,6 +75,10 @@ class dot_plot {
   void line_at(double value, std::string_view css_class) { d_.line({x(value), top}, {x(value), bottom_}, css_class); }
   void write(std::size_t line, std::size_t column, std::string_view text, std::string_view css_class) {
     d_.text({column_end(column), y(line) + 4}, text, anchor::end, css_class);
+  }
+  /// A name, which starts where the numbers of its column would not.
+  void write_name(std::size_t line, std::size_t column, std::string_view text) {
+    d_.text({column_end(column) - columns_[column].width + 14, y(line) + 4}, text, anchor::start, "name faint");
   }
   std::string take() && { return std::move(d_).take(); }
 
@@ -114,7 +118,8 @@ std::string ratio_plot(std::string_view id, const verdict& v, bool to_limit) {
   const auto base_of = [to_limit](const standing& s) { return to_limit ? s.limit : s.best_other; };
   for (const standing& s : v.rows) {
     const auto base = base_of(s);
-    if (!base || !(base->value > 0)) continue;
+    const result* own = s.measured->find(subject);
+    if (!base || !(base->value > 0) || own == nullptr || own->values(s.column()) == nullptr) continue;
     bool any = false;
     for (const result& r : s.measured->results) {
       const auto value = r.median(s.column());
@@ -128,9 +133,11 @@ std::string ratio_plot(std::string_view id, const verdict& v, bool to_limit) {
     names.push_back(s.measured->name);
   }
   if (shown.empty()) return {};
+  std::vector<dot_plot::text_column> columns{{"remuda", 70}};
+  if (to_limit) columns.push_back({"best other", 80});
+  columns.push_back({"", 180});
   dot_plot plot(id, to_limit ? "Ratios to the limit of the machine" : "Ratios to the best other contestant", names, low,
-                high, to_limit ? "times the limit of the machine" : "times the best other contestant",
-                {{"remuda", 70}, {to_limit ? "best other" : "the other", 70}, {"", 170}});
+                high, to_limit ? "times the limit of the machine" : "times the best other contestant", columns);
   plot.line_at(1, "one");
   for (std::size_t i = 0; i < shown.size(); ++i) {
     const standing& s = *shown[i];
@@ -150,8 +157,8 @@ std::string ratio_plot(std::string_view id, const verdict& v, bool to_limit) {
     }
     if (s.best_other) {
       if (const result* best = s.measured->find(s.best_other->whose)) put(*best, shape::diamond, "s1");
-      plot.write(i, 1, number(s.best_other->value / base), "value");
-      plot.write(i, 2, shortened(s.best_other->whose, 24), "name faint");
+      if (to_limit) plot.write(i, 1, number(s.best_other->value / base), "value");
+      plot.write_name(i, columns.size() - 1, shortened(s.best_other->whose, 24));
     }
     if (const result* own = s.measured->find(subject)) put(*own, shape::circle, "s0");
   }
@@ -224,13 +231,14 @@ std::string scaling_plot(std::string_view id, const scaling_series& of, const ve
                                 [row = name](const standing& each) { return each.measured->name == row; });
     if (s == v.rows.end()) continue;
     found.push_back(&*s);
-    chart.ticks.push_back({count, number(count)});
+    chart.ticks.push_back({count, short_number(count)});
   }
   if (found.size() < 2) return {};
   const double first = chart.ticks.front().at;
   const double width = chart.ticks.back().at - first;
   for (tick& t : chart.ticks) t.at = 0.1 + 0.8 * (t.at - first) / width;
   chart.unit = unit(found.front()->column());
+  if (chart.unit == "us") chart.unit = "\u00b5s";
   for (const result& r : found.front()->measured->results) {
     series one{r.contestant, {}};
     for (const standing* s : found) {

@@ -198,8 +198,14 @@ std::string label(std::string_view column) {
 
 std::string number(double value) {
   if (!std::isfinite(value)) return "-";
-  if (value == std::trunc(value) && std::fabs(value) < 1e6) return fmt::format("{:.0f}", value);
+  if (value == std::trunc(value) && std::fabs(value) < 1000) return fmt::format("{:.0f}", value);
   if (std::fabs(value) >= 100 && std::fabs(value) < 1e15) return with_thousands(std::llround(value));
+  return fmt::format("{:.3g}", value);
+}
+
+std::string short_number(double value) {
+  if (value >= 1e6) return fmt::format("{:.3g}M", value / 1e6);
+  if (value >= 1e4) return fmt::format("{:.3g}k", value / 1e3);
   return fmt::format("{:.3g}", value);
 }
 

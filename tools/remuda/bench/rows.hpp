@@ -41,5 +41,7 @@ std::string label(std::string_view column);
 std::string_view unit(std::string_view column);
 /// A value with three digits that matter.
 std::string number(double value);
+/// For axes: "10k", "2M".
+std::string short_number(double value);
 
 }  // namespace remuda::tool::bench
