@@ -20,3 +20,10 @@ if(NOT REMUDA_CEREAL_DIR)
   message(FATAL_ERROR "cereal was not found (Debian: libcereal-dev)")
 endif()
 mark_as_advanced(REMUDA_CEREAL_DIR)
+
+# nlohmann-json: only headers, which only sources of the library include.
+find_path(REMUDA_JSON_DIR nlohmann/json.hpp)
+if(NOT REMUDA_JSON_DIR)
+  message(FATAL_ERROR "nlohmann-json was not found (Debian: nlohmann-json3-dev)")
+endif()
+mark_as_advanced(REMUDA_JSON_DIR)

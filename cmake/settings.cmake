@@ -11,6 +11,7 @@ function(remuda_settings target)
   target_compile_options(${target} PRIVATE
     -Wall -Wextra -Wpedantic -Wcast-qual -Wnon-virtual-dtor -Wold-style-cast -Woverloaded-virtual
     $<IF:$<CXX_COMPILER_ID:GNU>,-Wshadow=local,-Wshadow>
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>  # false in joined strings (GCC bug 105651)
     $<$<BOOL:${REMUDA_WERROR}>:-Werror>)
   if(REMUDA_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${REMUDA_SANITIZE} -fno-omit-frame-pointer)

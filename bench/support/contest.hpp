@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "bench/support/latency.hpp"
+#include "remuda/config.hpp"
 
 namespace bench {
 
@@ -73,6 +74,10 @@ class contest {
         }
       }
     }
+    // part of the conditions that the figures were made under
+    benchmark::AddCustomContext("compiler", compiler());
+    benchmark::AddCustomContext("build_type", REMUDA_BENCH_BUILD_TYPE);
+    benchmark::AddCustomContext("remuda_version", REMUDA_VERSION);
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv)) return EXIT_FAILURE;
     benchmark::RunSpecifiedBenchmarks();
@@ -89,6 +94,14 @@ class contest {
     std::string title;
     std::vector<entry> entries;
   };
+
+  static std::string compiler() {
+#ifdef __clang__
+    return "clang " __clang_version__;
+#else
+    return "g++ " __VERSION__;
+#endif
+  }
 
   static void turn(const measurement& measure, benchmark::State& state) {
     // one iteration is one turn; the loop has to be run through even if the turn fails

@@ -28,8 +28,11 @@ class latency_recorder {
   /// REQUIRES: something was recorded.
   counters summary() {
     std::sort(samples_.begin(), samples_.end());
-    return {
-        {"p50_us", quantile(0.5)}, {"p99_us", quantile(0.99)}, {"p999_us", quantile(0.999)}, {"max_us", quantile(1)}};
+    return {{"p50_us", quantile(0.5)},
+            {"p90_us", quantile(0.9)},
+            {"p99_us", quantile(0.99)},
+            {"p999_us", quantile(0.999)},
+            {"max_us", quantile(1)}};
   }
 
  private:

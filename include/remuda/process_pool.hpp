@@ -71,15 +71,16 @@ struct process_pool_options {
   /// Default: as thread_pool_options::workers.
   std::optional<unsigned> workers = std::nullopt;
   start_method start = start_method::zygote;
-  /// Of the workers, and of the threads here that wait for them.
-  wait_policy policy = wait_policy::balanced;
+  /// Of the workers, and of the pool's own thread that waits for them. Default: as the profile says, else balanced.
+  std::optional<wait_policy> policy = std::nullopt;
   /// As in thread_pool_options. caller_runs runs the task in this process.
   std::size_t max_pending = 0;
   when_full full = when_full::block;
   /// Worker processes are named "NAME/0", "NAME/1" ...; the kernel keeps 15 bytes.
   std::string name = "remuda";
-  /// Pins each worker to its CPU, inside the affinity mask of the constructing thread.
-  bool pin = true;
+  /// As in thread_pool_options, both.
+  std::optional<bool> pin = std::nullopt;
+  std::optional<std::string> profile = std::nullopt;
   /// Bytes that the encoded arguments of a task, or its result, may have. What fits into a slot of the ring (some 80
   /// bytes) travels always. Address space is reserved for it in each worker, memory is not.
   std::size_t max_payload = std::size_t{256} << 20;
@@ -190,6 +191,8 @@ class process_pool {
   unsigned size() const noexcept;
   /// Counters; any thread, any time. Allocates.
   process_pool_stats stats() const;
+  /// As thread_pool::settings.
+  const pool_settings& settings() const noexcept;
 
  private:
   template <class R, bool Detached, class F, class... Args>

@@ -8,6 +8,7 @@
 #include "remuda/executor.hpp"
 #include "remuda/future.hpp"
 #include "remuda/map.hpp"
+#include "remuda/profile.hpp"
 #include "remuda/stats.hpp"
 #include "remuda/thread_pool.hpp"
 #include "remuda/topology.hpp"

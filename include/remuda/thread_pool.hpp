@@ -17,16 +17,9 @@
 #include "remuda/future.hpp"
 #include "remuda/map.hpp"
 #include "remuda/stats.hpp"
+#include "remuda/wait_policy.hpp"
 
 namespace remuda {
-
-/// What a worker does when it finds no work.
-enum class wait_policy {
-  efficient,  ///< sleeps at once: least CPU, every task that finds the pool idle pays a wake-up
-  balanced,   ///< spins for about the cost of a wake-up if recent gaps were that short, else sleeps; an idle pool uses
-              ///< no CPU
-  busy_poll,  ///< never sleeps: the least latency, one whole core per worker
-};
 
 /// What submit does when a bounded pool is full.
 enum class when_full {
@@ -37,21 +30,29 @@ enum class when_full {
 };
 
 struct thread_pool_options {
-  /// Default: one per usable core (affinity mask, cgroup cpuset, cgroup quota), physical cores before SMT siblings.
+  /// Default: as the profile says, else one per usable CPU (affinity mask, cgroup cpuset, cgroup quota), physical cores
+  /// before SMT siblings.
   std::optional<unsigned> workers = std::nullopt;
-  wait_policy policy = wait_policy::balanced;
+  /// Default: as the profile says, else balanced.
+  std::optional<wait_policy> policy = std::nullopt;
   /// Tasks that may be queued; 0: no bound.
   std::size_t max_pending = 0;
   when_full full = when_full::block;
   /// Threads are named "NAME/0", "NAME/1" ...; the kernel keeps 15 bytes.
   std::string name = "remuda";
-  /// Pins each worker to its CPU, inside the affinity mask of the constructing thread.
-  bool pin = true;
+  /// Pins each worker to its CPU, inside the affinity mask of the constructing thread. Default: as the profile says,
+  /// else true.
+  std::optional<bool> pin = std::nullopt;
+  /// File with settings for what is left open here (profile.hpp); "": none. Default: what REMUDA_PROFILE names, else
+  /// the one in the user's configuration folder, if there is one. A file that cannot be used costs a line on stderr.
+  std::optional<std::string> profile = std::nullopt;
   /// Called in each worker with its index before any task. If one throws, the constructor joins all and rethrows it.
   std::function<void(unsigned)> on_start = nullptr;
   /// Gets what callbacks and posted tasks throw, on the thread where it happened. Default: one line on stderr.
   std::function<void(std::exception_ptr)> on_error = nullptr;
 };
+
+struct pool_settings;
 
 namespace detail {
 class pool_core;
@@ -105,6 +106,8 @@ class thread_pool {
   unsigned size() const noexcept;
   /// Counters of all workers; any thread, any time. Allocates.
   pool_stats stats() const;
+  /// What the pool runs with, from options, profile and what is built in. Its type is in profile.hpp.
+  const pool_settings& settings() const noexcept;
 
  private:
   template <class R, bool Detached, class F, class... Args>

@@ -37,4 +37,10 @@ std::optional<unsigned> preferred_node(const void* address) noexcept {
   return std::nullopt;
 }
 
+std::optional<unsigned> node_of_page(const void* address) noexcept {
+  int node = -1;
+  if (syscall(SYS_get_mempolicy, &node, nullptr, 0UL, address, MPOL_F_NODE | MPOL_F_ADDR) != 0) return std::nullopt;
+  return node >= 0 ? std::optional(static_cast<unsigned>(node)) : std::nullopt;
+}
+
 }  // namespace remuda::os

@@ -17,4 +17,7 @@ bool prefer_node(void* begin, std::size_t bytes, unsigned node) noexcept;
 /// The node that prefer_node() set for the page at `address`; none where it was not called.
 std::optional<unsigned> preferred_node(const void* address) noexcept;
 
+/// The node that the page at `address`, which is there, came from; none where the system does not tell.
+std::optional<unsigned> node_of_page(const void* address) noexcept;
+
 }  // namespace remuda::os

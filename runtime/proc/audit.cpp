@@ -30,7 +30,8 @@ bool lied_to(lane& l) {
 void process_core::audit() {
   const auto now = std::chrono::steady_clock::now();
   // relaxed: what the sender who has cleared it sent is seen by its kick
-  if (!watching_) watching_ = !unwatched_.load(std_sync::relaxed);
+  // A sender may have done so before this thread set it once more: then what was sent is in flight.
+  if (!watching_) watching_ = !unwatched_.load(std_sync::relaxed) || in_flight();
   if (now < next_audit_) return;
   next_audit_ = now + between_looks;
   watching_ = false;

@@ -19,7 +19,6 @@
 #include "runtime/proc/harden.hpp"
 #include "runtime/proc/process_core.hpp"
 #include "runtime/proc/supervisor.hpp"
-#include "runtime/sched/seating.hpp"
 
 namespace remuda::detail {
 namespace {
@@ -109,7 +108,7 @@ void process_core::spawn(lane& l) {
 worker_settings process_core::settings_for(const lane& l) const {
   worker_settings settings;
   settings.lane = l.index;
-  settings.cpu = options_.pin ? static_cast<int>(placement_.cpu_of(l.index).os_index) : -1;
+  settings.cpu = settings_.pin ? static_cast<int>(placement_.cpu_of(l.index).os_index) : -1;
   settings.address_space = options_.limits.memory;
   settings.cpu_seconds = static_cast<std::uint64_t>(options_.limits.cpu_time.count());
   settings.open_files = options_.limits.open_files;
@@ -122,7 +121,7 @@ worker_settings process_core::settings_for(const lane& l) const {
   settings.argument_bytes = options_.max_payload;
   settings.result_bytes = options_.max_payload;
   settings.heap_bytes = heap_->bytes();
-  settings.spin_ns = spin_of(options_.policy).count();
+  settings.spin_ns = settings_.spin.count();
   return settings;
 }
 
@@ -131,14 +130,14 @@ void process_core::new_ring(lane& l, os::unique_fd file) {
   {
     const std::lock_guard lock(l.sending);
     l.memory.map(file.get());
-    if (const unsigned node = placement_.cpu_of(l.index).numa_node; options_.pin && node != unknown_id) {
+    if (const unsigned node = placement_.cpu_of(l.index).numa_node; settings_.pin && node != unknown_id) {
       take_memory_near(machine_, node, l.memory);
     }
     l.ring.reset(l.memory.slots());
     l.arguments.emplace(file.get(), l.memory.base(), l.memory.layout().arguments,
                         l.memory.layout().arguments + options_.max_payload, l.memory.layout().capacity + 1);
     l.modules_told = 1;
-    l.timed = 0;
+    l.timed.store(false, std_sync::relaxed);  // relaxed: under the lock
     l.timed_front.reset();
     l.doomed = false;
     l.phase = lane_phase::starting;

@@ -20,6 +20,8 @@ namespace {
 /// A task that was next when so many workers died had begun, whatever they wrote: else it could kill workers for ever.
 constexpr std::uint32_t most_bad_luck = 8;
 
+constexpr std::chrono::seconds grace{2};  // between SIGTERM and SIGKILL
+
 std::exception_ptr broken_because(const std::string& why, const std::exception_ptr& cause) {
   try {
     if (cause == nullptr) throw broken_pool_error(why);
@@ -59,6 +61,7 @@ void process_core::worker_gone(lane& l, int status) {
   const callbacks_at_end later;  // when the lane is in order again, for they may wait for what it does next
   clear_away(l, status);
   replace(l);
+  put_lines(l);  // to the user's function, which may wait for what the next process does
 }
 
 /// Deals with all that the lane's process has left behind.
@@ -128,18 +131,17 @@ void process_core::clear_away(lane& l, int status) {
       break_pool(std::to_string(l.failed_starts) + " replacements of one worker died in a row" + last);
     }
   }
-  while (state* const task = unstarted.pop_back()) requeue(task);
-  if (running != nullptr) {
-    remote_part& part = *running->ops->remote(running);
-    if (part.retries > 0 && !broken_.load(std_sync::relaxed)) {
-      --part.retries;
-      retried_.fetch_add(1, std_sync::relaxed);
-      requeue(running);
-    } else {
-      end_task(running, fail(running, std::make_exception_ptr(worker_died(status, part.id))));
-    }
+  const bool again =
+      running != nullptr && running->ops->remote(running)->retries > 0 && !broken_.load(std_sync::relaxed);
+  if (again) {
+    --running->ops->remote(running)->retries;
+    retried_.fetch_add(1, std_sync::relaxed);
+    unstarted.push_front(running);
   }
-  put_lines(l);
+  requeue(unstarted);
+  if (running == nullptr || again) return;
+  const std::uint64_t id = running->ops->remote(running)->id;
+  end_task(running, fail(running, std::make_exception_ptr(worker_died(status, id))));
 }
 
 /// Another process for the lane, unless the pool ends.
@@ -164,17 +166,12 @@ void process_core::not_replaced(lane& l, const std::exception& e) {
   break_pool(std::string("a worker cannot be replaced: ") + e.what(), std::current_exception());
 }
 
-/// A task that its worker has not begun, or may be begun again.
-void process_core::requeue(state* task) {
-  if (broken_.load(std_sync::relaxed) || ending_workers_) {
-    give_up(task, broken_.load(std_sync::relaxed) ? broken_error() : nullptr);
-  } else if (cancel_pending_.load(std_sync::relaxed)) {
-    give_up(task, nullptr);
-  } else {
-    put_pending(task, true, false);
-    std_sync::full_fence();
-    drain_pending();
-  }
+/// Tasks that their worker has not begun, or may be begun again, oldest first.
+void process_core::requeue(task_list& tasks) {
+  const bool broken = broken_.load(std_sync::relaxed);
+  // All at once: who cancels one finds it in the queue, and not in our hands while others are sent.
+  if (!broken && !ending_workers_ && !cancel_pending_.load(std_sync::relaxed)) return send_elsewhere(tasks);
+  while (state* const task = tasks.pop_back()) give_up(task, broken ? broken_error() : nullptr);
 }
 
 std::exception_ptr process_core::broken_error() {
@@ -218,9 +215,10 @@ void process_core::break_pool(const std::string& why, std::exception_ptr cause) 
 void process_core::end_broken() {
   int signal = SIGKILL;
   if (const auto asked = end_signal_.load(std_sync::relaxed); asked != 0) signal = static_cast<int>(asked);
+  const auto now = std::chrono::steady_clock::now();
   if (std::exchange(broken_seen_, true)) {
     const bool in_grace = kill_at_ != time_point::max();
-    if (signal == SIGKILL && in_grace) kill_at_ = std::chrono::steady_clock::now();
+    if (signal == SIGKILL && in_grace) kill_at_ = now;
     return;
   }
   task_list tasks = take_pending();
@@ -234,7 +232,7 @@ void process_core::end_broken() {
     }
     if (l->pidfd) os::send_signal(l->pidfd.get(), signal);
   }
-  if (signal != SIGKILL) kill_at_ = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+  kill_at_ = signal == SIGKILL ? now : now + grace;
   const std::exception_ptr error = broken_error();
   const guest_visit visit(*this);
   const callbacks_at_end later;
@@ -268,9 +266,13 @@ void process_core::zygote_gone() {
     zygote_.reset();
     break_pool(why, cause);
   }
+  const guest_visit visit(*this);
   for (const auto& l : lanes_) {
-    if (l->current_phase() != lane_phase::empty) worker_gone(*l, SIGKILL);
+    if (l->current_phase() == lane_phase::empty) continue;
+    clear_away(*l, SIGKILL);
+    replace(*l);
   }
+  for (const auto& l : lanes_) put_lines(*l);  // as in worker_gone()
 }
 
 }  // namespace remuda::detail

@@ -182,6 +182,7 @@ void process_core::look_for_idle() {
 /// throws.
 bool process_core::write_call(lane& l, state* task, remote_part& part) {
   l.arguments->free_before(l.ring.tail());
+  l.arguments->trim();
   for (;;) {
     call_slot& slot = l.ring.next();
     task_buffers buffers(id_, part.given);
@@ -205,7 +206,7 @@ bool process_core::write_call(lane& l, state* task, remote_part& part) {
     slot.where = out.keep(position);
     slot.started_at = part.timeout.count() > 0 ? -1 : 0;
     l.limit_at(position) = part.timeout;
-    if (part.timeout.count() > 0) ++l.timed;
+    if (part.timeout.count() > 0) l.timed.store(true, std_sync::relaxed);  // relaxed: published with the call
     l.task_at(position).store(task, std_sync::release);  // release: who takes it out sees the task as it is now
     part.place.store(l.place_of(position), std_sync::release);
     busy_[l.index].store(1, std_sync::relaxed);  // before the call can be answered; see receive()
@@ -302,6 +303,7 @@ void process_core::drain_pending() {
     lane* const l = choose();
     if (l == nullptr) return;
     const guest_visit visit(*this);  // the tasks are in nobody's sight for a moment
+    const callbacks_at_end later;    // a callback of one may wait for another that is in our hands
     const std::uint64_t tail = l->ring.tail();
     const std::uint64_t in_ring = l->ring.in_flight();
     std::array<state*, most_sent_at_once> tasks;

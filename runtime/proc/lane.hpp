@@ -58,7 +58,8 @@ struct alignas(2 * cache_line) lane {
   std::optional<payload_area> arguments;
   std::uint16_t modules_told = 1;
   std::vector<std::chrono::nanoseconds> limits;  ///< on the time of the task of each position, in slot order; 0: none
-  std::uint32_t timed = 0;  ///< tasks with a time limit sent to this process; a hint that looks are needed
+  /// Tasks with a time limit were sent to this process: a hint that looks are needed. Written under the lock.
+  atomic<bool> timed{false};
   /// The oldest call, if it has a limit, and since when it is known to be the oldest.
   std::optional<std::pair<std::uint64_t, std::chrono::steady_clock::time_point>> timed_front;
   bool doomed = false;                 ///< it will be killed as soon as its pidfd is known

@@ -25,6 +25,7 @@ payload_area::payload_area(int fd, std::byte* base, std::size_t begin, std::size
     : fd_(fd), base_(base), begin_(begin), end_(end), next_(begin), committed_(begin), ring_(most) {}
 
 payload_area::extent payload_area::find(std::size_t n) const {
+  if (last_ - first_ == ring_.size()) return {};
   if (empty()) return end_ - begin_ >= n ? extent{begin_, end_} : extent{};
   const std::size_t oldest = ring(first_).room.begin;
   if (next_ <= oldest) return oldest - next_ >= n ? extent{next_, oldest} : extent{};
@@ -53,12 +54,11 @@ void payload_area::take(std::uint64_t position, const extent& room) {
 void payload_area::free_before(std::uint64_t position) {
   if (empty()) return;
   while (first_ != last_ && ring(first_).position < position) ++first_;
-  if (!empty()) return;
-  next_ = begin_;
-  if (committed_ - begin_ > kept_bytes) trim();
+  if (empty()) next_ = begin_;
 }
 
 void payload_area::trim() {
+  if (!empty() || committed_ - begin_ <= kept_bytes) return;
   const std::size_t from = begin_ + warm_bytes;
   if (fallocate(fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(from),
                 static_cast<off_t>(committed_ - from)) == 0) {

@@ -26,7 +26,8 @@ class payload_area {
   std::size_t capacity() const { return end_ - begin_; }
   bool empty() const { return first_ == last_; }
 
-  /// Free room in one piece of at least `n` bytes, as large as there is; empty when there is none now.
+  /// Free room in one piece of at least `n` bytes, as large as there is; empty when there is none now, or when there
+  /// are so many payloads as there may be.
   extent find(std::size_t n) const;
   /// Makes sure that there is memory up to `end`. Throws std::bad_alloc when the machine has none.
   void commit(std::size_t end);
@@ -34,6 +35,8 @@ class payload_area {
   void take(std::uint64_t position, const extent& room);
   /// The calls before `position` have ended.
   void free_before(std::uint64_t position);
+  /// Gives memory back if the area is empty and has much of it. REQUIRES: no payload is being written into it.
+  void trim();
 
   std::byte* at(std::size_t offset) const { return base_ + offset; }
 
@@ -45,7 +48,6 @@ class payload_area {
 
   owned& ring(std::size_t i) { return ring_[i % ring_.size()]; }
   const owned& ring(std::size_t i) const { return ring_[i % ring_.size()]; }
-  void trim();
 
   int fd_;
   std::byte* base_;

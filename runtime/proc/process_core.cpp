@@ -26,10 +26,6 @@
 namespace remuda::detail {
 namespace {
 
-/// Calls that may lie in one worker's ring. More of them would not make anything faster, and would have to be taken
-/// back when the worker dies or is held up.
-constexpr std::uint32_t ring_capacity = 256;
-
 std::size_t page_bytes() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
 
 process_pool_options checked(process_pool_options options) {
@@ -50,19 +46,20 @@ process_pool_options checked(process_pool_options options) {
   return options;
 }
 
-topo::placement placed(const process_pool_options& options, const topology& machine) {
-  return place_workers(machine, checked_workers("process_pool", options.workers, process_pool::max_workers, machine));
-}
-
 }  // namespace
 
 process_core::process_core(process_pool_options options)
+    : process_core(options, start_of("process_pool", process_pool::max_workers,
+                                     {options.profile, options.workers, options.policy, options.pin})) {}
+
+process_core::process_core(process_pool_options& options, const pool_start& start)
     : options_(checked(std::move(options))),
+      settings_(start.settings),
       id_(pool_registry::new_id()),
-      machine_(machine_within(inherited_mask())),
-      placement_(placed(options_, machine_)),
-      layout_(ring_capacity, options_.max_payload, options_.max_payload),
-      budget_(spin_of(options_.policy)),
+      machine_(start.machine),
+      placement_(place_workers(machine_, settings_.workers)),
+      layout_(settings_.ring_slots, options_.max_payload, options_.max_payload),
+      budget_(settings_.spin),
       busy_(std::make_unique<atomic<std::uint8_t>[]>(placement_.workers())),
       heap_(std::make_shared<shared_heap>(id_, options_.max_shared)) {
   lanes_.reserve(placement_.workers());
@@ -283,7 +280,7 @@ process_pool_stats process_core::stats() const {
   }
   for (const auto& l : lanes_) {
     auto& w = out.workers.emplace_back();
-    w.cpu = options_.pin ? static_cast<int>(placement_.cpu_of(l->index).os_index) : -1;
+    w.cpu = settings_.pin ? static_cast<int>(placement_.cpu_of(l->index).os_index) : -1;
     w.run = l->run.load(std_sync::relaxed);
     if (forked) continue;
     const std::lock_guard lock(l->sending);

@@ -25,6 +25,7 @@
 #include "runtime/proc/task_list.hpp"
 #include "runtime/proc/zygote.hpp"
 #include "runtime/sched/pool_home.hpp"
+#include "runtime/sched/settings.hpp"
 #include "runtime/sync/spin.hpp"
 #include "runtime/topo/placement.hpp"
 
@@ -40,6 +41,7 @@ class process_core final : public remote_home {
   std::uint64_t id() const { return id_; }
   unsigned size() const { return static_cast<unsigned>(lanes_.size()); }
   process_pool_stats stats() const;
+  const pool_settings& settings() const { return settings_; }
 
   /// Takes over one reference, also when it throws.
   void schedule(state* task, remote_part& part);
@@ -63,6 +65,8 @@ class process_core final : public remote_home {
   void serve(const deadline& until) override;
 
  private:
+  process_core(process_pool_options& options, const pool_start& start);
+
   friend struct process_core_harness;  // tests/fuzz/: plays a worker in this process
   using time_point = std::chrono::steady_clock::time_point;
   static constexpr std::uint64_t one_entry = std::uint64_t{1} << 32;
@@ -174,14 +178,15 @@ class process_core final : public remote_home {
   void clear_away(lane& l, int status);
   void replace(lane& l);
   void not_replaced(lane& l, const std::exception& e);
-  void requeue(state* task);
+  void requeue(task_list& tasks);
   void forget(lane& l);
   void break_pool(const std::string& why, std::exception_ptr cause = nullptr);
   std::exception_ptr broken_error();
   void end_broken();
   void zygote_gone();
 
-  const process_pool_options options_;
+  const process_pool_options options_;  // settings_ has what it leaves open
+  const pool_settings settings_;
   const std::uint64_t id_;
   const topology machine_;  // as the one who makes the pool may use it
   topo::placement placement_;
@@ -231,7 +236,8 @@ class process_core final : public remote_home {
   time_point next_time_ = time_point::max();  // when a task's time may be over
   time_point next_audit_{};
   time_point kill_at_ = time_point::max();
-  std::uint64_t seen_received_ = 0;  // results, when it last asked whether they stream
+  time_point given_up_at_ = time_point::max();  // the zygote, by a broken pool
+  std::uint64_t seen_received_ = 0;             // results, when it last asked whether they stream
   unsigned turns_ = 0;
   bool crowded_ = false;  // others want this thread's CPU
   std::uint32_t kicks_seen_ = 0;

@@ -36,5 +36,6 @@ void process_pool::terminate() { core_->end_now(SIGTERM); }
 void process_pool::kill() { core_->end_now(SIGKILL); }
 unsigned process_pool::size() const noexcept { return core_->size(); }
 process_pool_stats process_pool::stats() const { return core_->stats(); }
+const pool_settings& process_pool::settings() const noexcept { return core_->settings(); }
 
 }  // namespace remuda

@@ -34,6 +34,8 @@ constexpr std::chrono::microseconds long_yield{1};
 constexpr std::chrono::milliseconds slice{1};
 constexpr std::chrono::microseconds share_again{100};
 constexpr std::chrono::seconds patience{5};
+/// Of a broken pool, with a zygote that does not tell that the workers are dead: somebody has stopped it.
+constexpr std::chrono::seconds patience_with_dead{2};
 constexpr std::chrono::hours longest_limit{24 * 365};  // so that adding it to a time does not overflow
 
 void clear(int eventfd) {
@@ -244,10 +246,16 @@ void process_core::check_times() {
   next_time_ = time_point::max();
   if (now >= kill_at_) {
     kill_at_ = time_point::max();
+    given_up_at_ = now + patience_with_dead;
     for (const auto& l : lanes_) {
       const std::lock_guard lock(l->sending);
       if (l->pidfd) os::send_signal(l->pidfd.get(), SIGKILL);
     }
+  }
+  if (now >= given_up_at_) {
+    given_up_at_ = time_point::max();
+    const auto is_left = [](const auto& l) { return l->current_phase() != lane_phase::empty; };
+    if (std::any_of(lanes_.begin(), lanes_.end(), is_left)) zygote_gone();
   }
   for (const auto& l : lanes_) check_times(*l, now);
 }
@@ -257,8 +265,9 @@ void process_core::check_times(lane& l, time_point now) {
   task_list behind;
   {
     const std::lock_guard lock(l.sending);
-    if (l.timed == 0 || l.phase != lane_phase::open) return;
-    if (l.ring.in_flight() == 0) l.timed = 0;
+    // relaxed: under the lock
+    if (!l.timed.load(std_sync::relaxed) || l.phase != lane_phase::open) return;
+    if (l.ring.in_flight() == 0) l.timed.store(false, std_sync::relaxed);
     // Of those in the ring the first with a limit counts: the others begin after it.
     bool oldest = true;
     for (std::uint64_t p = l.ring.tail(); p < l.ring.head(); ++p) {
@@ -295,6 +304,7 @@ void process_core::check_times(lane& l, time_point now) {
     }
   }
   const guest_visit visit(*this);
+  const callbacks_at_end later;  // those of what cannot be sent elsewhere may wait for the late one, too
   send_elsewhere(behind);
   if (late == nullptr) return;
   timed_out_.fetch_add(1, std_sync::relaxed);
@@ -303,7 +313,7 @@ void process_core::check_times(lane& l, time_point now) {
 }
 
 process_core::time_point process_core::next_look() const {
-  time_point at = std::min(next_time_, kill_at_);
+  time_point at = std::min({next_time_, kill_at_, given_up_at_});
   if (watching_) at = std::min(at, next_audit_);
   if (unfair_.load(std_sync::relaxed)) at = std::min(at, steady_clock::now() + share_again);
   return at;

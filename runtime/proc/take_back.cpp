@@ -22,7 +22,9 @@ bool process_core::somebody_is_idle() const {
 /// Tasks wait behind the oldest. What was taken back lies in the ring, too, until its worker comes that far.
 bool process_core::has_tasks_behind(lane& l) {
   const std::uint64_t head = l.ring.head();
-  for (std::uint64_t p = l.ring.tail() + 1; p < head; ++p) {
+  const std::uint64_t tail = l.ring.tail();
+  const std::uint64_t end = std::min(head, tail + l.ring.capacity());  // the ring may start over in between
+  for (std::uint64_t p = tail + 1; p < end; ++p) {
     if (l.task_at(p).load(std_sync::relaxed) != nullptr) return true;  // relaxed: a hint
   }
   return false;
@@ -112,6 +114,7 @@ bool process_core::take_back(state* s, bool force) {
       }
     }
   }
+  const callbacks_at_end later;  // those of what cannot be sent elsewhere may wait for this one, too
   send_elsewhere(behind);
   if (!ours) return false;
   s->ops->discard(s);

@@ -110,6 +110,7 @@ class worker {
 
   payload_writer writer_for(call_slot& slot) {
     free_received();
+    results_.trim();
     return {slot.bytes, call_slot::inline_bytes,
             results_,   [](void* self) { static_cast<worker*>(self)->wait_for_room(); },
             this,       &heap_};

@@ -8,13 +8,12 @@
 #include <system_error>
 
 #include "remuda/error.hpp"
-#include "remuda/topology.hpp"
 #include "runtime/sched/delay.hpp"
 #include "runtime/sched/dispatch.hpp"
 #include "runtime/sched/seating.hpp"
 #include "runtime/sched/wait.hpp"
 #include "runtime/sync/asymmetric_fence.hpp"
-#include "runtime/topo/detect.hpp"
+#include "runtime/topo/nearness.hpp"
 
 namespace remuda::detail {
 namespace {
@@ -29,31 +28,32 @@ void reject(state* task) {
 
 }  // namespace
 
-pool_core::pool_core(thread_pool_options options) : pool_core(std::move(options), inherited_mask()) {}
+pool_core::pool_core(thread_pool_options options)
+    : pool_core(options, start_of("thread_pool", thread_pool::max_workers,
+                                  {options.profile, options.workers, options.policy, options.pin})) {}
 
-pool_core::pool_core(thread_pool_options options, const os::cpu_mask& mask)
-    : pool_core(std::move(options), mask, machine_within(mask)) {}
-
-pool_core::pool_core(thread_pool_options options, os::cpu_mask mask, const topology& machine)
+pool_core::pool_core(thread_pool_options& options, pool_start start)
     : options_(std::move(options)),
+      settings_(std::move(start.settings)),
       id_(pool_registry::new_id()),
-      mask_(std::move(mask)),
-      placement_(
-          place_workers(machine, checked_workers("thread_pool", options_.workers, thread_pool::max_workers, machine))),
+      mask_(std::move(start.mask)),
+      placement_(place_workers(start.machine, settings_.workers)),
       // More spinning threads than that only take the CPU from the one that makes what they wait for.
-      searchers_(options_.policy == wait_policy::busy_poll
+      searchers_(settings_.policy == wait_policy::busy_poll
                      ? placement_.workers()
-                     : std::max(1U, std::min(placement_.workers(), machine.usable()) / 2)),
+                     : std::max(1U, std::min(placement_.workers(), start.machine.usable()) / 2)),
       idle_(placement_.workers()) {
   seats_.reserve(placement_.workers());
   for (unsigned i = 0; i < placement_.workers(); ++i) {
-    const int cpu = options_.pin ? static_cast<int>(placement_.cpu_of(i).os_index) : -1;
+    const int cpu = settings_.pin ? static_cast<int>(placement_.cpu_of(i).os_index) : -1;
     // Unpinned ones get the pool's mask, as the thread that starts them may be pinned itself.
     seats_.push_back(std::make_unique<seat>(i, cpu, options_.name + "/" + std::to_string(i),
                                             cpu < 0 ? mask_ : os::cpu_mask({static_cast<unsigned>(cpu)}),
-                                            outside_.make_consumer(), spin_of(options_.policy)));
+                                            outside_.make_consumer(), settings_.spin));
+    const unsigned near = topo::rings_within(placement_, i, settings_.steal_near);
+    seats_.back()->near_rings = settings_.near_looks == 0 ? placement_.ring_count(i) : near;
     // Asleep before its thread is there: a wake-up finds it parked, or about to.
-    if (options_.policy != wait_policy::busy_poll) idle_.announce(i, false);
+    if (settings_.policy != wait_policy::busy_poll) idle_.announce(i, false);
   }
 }
 

@@ -18,6 +18,7 @@
 #include "runtime/sched/outside_queue.hpp"
 #include "runtime/sched/pool_home.hpp"
 #include "runtime/sched/seat.hpp"
+#include "runtime/sched/settings.hpp"
 #include "runtime/sync/asymmetric_fence.hpp"
 #include "runtime/topo/placement.hpp"
 
@@ -48,6 +49,7 @@ class pool_core final : public pool_home {
   std::uint64_t id() const { return id_; }
   unsigned size() const { return static_cast<unsigned>(seats_.size()); }
   pool_stats stats() const;
+  const pool_settings& settings() const { return settings_; }
 
   /// Takes over one reference, also when it throws.
   void schedule(state* task);
@@ -79,17 +81,16 @@ class pool_core final : public pool_home {
   const os::cpu_mask& mask() const { return mask_; }
 
  private:
-  pool_core(thread_pool_options options, const os::cpu_mask& mask);
-  pool_core(thread_pool_options options, os::cpu_mask mask, const topology& machine);
+  pool_core(thread_pool_options& options, pool_start start);
 
   // worker.cpp
   void run_thread(pool_thread& me, seat* first);
   void run_claimed(state* task);
   void take_back(seat& s, state* task);
   state* next(seat& s);
-  state* poll(seat& s);
+  state* poll(seat& s, unsigned rings);
   state* take_outside(seat& s, std::size_t most);
-  state* steal(seat& s);
+  state* steal(seat& s, unsigned rings);
   state* first_task(seat& s);
   state* search(seat& s, bool searching);
   bool wake_self(seat& s);
@@ -132,7 +133,8 @@ class pool_core final : public pool_home {
   void enter_guest() override { guests_.fetch_add(one_entry + 1, std_sync::relaxed); }
   void leave_guest() override;
 
-  const thread_pool_options options_;
+  const thread_pool_options options_;  // settings_ has what it leaves open
+  const pool_settings settings_;
   const std::uint64_t id_;
   os::cpu_mask mask_;  // of the thread that made the pool
   topo::placement placement_;

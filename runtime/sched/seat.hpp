@@ -82,6 +82,7 @@ struct alignas(cache_line) seat {
   outside_queue::consumer outside;
   spin_budget budget;
   std::uint64_t random;
+  unsigned near_rings = 0;  // victims in these are tried first; all rings where nothing is to be gained by that
   fairness fair;
   seat_counters counters;
 

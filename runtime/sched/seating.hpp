@@ -1,13 +1,8 @@
-// How many workers a pool gets and where they sit, be they threads or processes.
+// Where the workers of a pool sit, be they threads or processes.
 #pragma once
 
-#include <optional>
-#include <string>
-
-#include "remuda/thread_pool.hpp"
 #include "remuda/topology.hpp"
 #include "runtime/os/affinity.hpp"
-#include "runtime/sync/spin.hpp"
 #include "runtime/topo/placement.hpp"
 
 namespace remuda::detail {
@@ -19,10 +14,6 @@ os::cpu_mask inherited_mask();
 /// The machine, as far as the mask lets it be used. An empty mask stands for the calling thread's.
 topology machine_within(const os::cpu_mask& mask);
 
-/// What was asked for, or what may run at the same time. Throws std::invalid_argument for 0 and for more than `most`.
-unsigned checked_workers(const std::string& pool, std::optional<unsigned> wanted, unsigned most,
-                         const topology& machine);
-
 /// Where the workers go. A pool that leaves CPUs free leaves the one free on which it is made: a submitter that spins
 /// for a result and the worker that makes it should not share one, and the kernel is slow to part them. One that leaves
 /// a core free leaves that CPU's whole core free. One that needs all cores gets the core's other threads: two workers
@@ -31,7 +22,5 @@ topo::placement place_workers(topology machine, unsigned workers);
 
 /// The same for a pool that is made on the CPU with the OS index `maker`, which may be none of the machine's.
 topo::placement place_workers(topology machine, unsigned workers, unsigned maker);
-
-nanoseconds spin_of(wait_policy policy);
 
 }  // namespace remuda::detail

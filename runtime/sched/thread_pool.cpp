@@ -31,5 +31,6 @@ void thread_pool::schedule(detail::state* task) { core_->schedule(task); }
 void thread_pool::shutdown(shutdown_mode mode) { core_->shutdown(mode); }
 unsigned thread_pool::size() const noexcept { return core_->size(); }
 pool_stats thread_pool::stats() const { return core_->stats(); }
+const pool_settings& thread_pool::settings() const noexcept { return core_->settings(); }
 
 }  // namespace remuda

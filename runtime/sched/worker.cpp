@@ -54,20 +54,21 @@ state* pool_core::next(seat& s) {
     if (const auto oldest = s.deque.steal(); oldest.outcome == steal_outcome::stolen) return oldest.item;
   }
   if (state* t = s.deque.pop()) return t;
-  if (state* t = poll(s)) return t;
+  if (state* t = poll(s, s.near_rings)) return t;
   return search(s, idle_.try_search(searchers_));
 }
 
 /// A seat begins asleep, unless its worker never sleeps. Null when the pool has ended.
 state* pool_core::first_task(seat& s) {
-  if (options_.policy == wait_policy::busy_poll) return next(s);
+  if (settings_.policy == wait_policy::busy_poll) return next(s);
   return park(s) ? search(s, true) : nullptr;
 }
 
-state* pool_core::poll(seat& s) {
+/// `rings`: whom to steal from, the nearest so many.
+state* pool_core::poll(seat& s, unsigned rings) {
   // Short tasks come in batches. Long ones would wait in the batch while others are idle.
   if (state* t = take_outside(s, s.fair.short_tasks() ? most_outside : 1)) return t;
-  return steal(s);
+  return steal(s, rings);
 }
 
 state* pool_core::take_outside(seat& s, std::size_t most) {
@@ -87,8 +88,7 @@ state* pool_core::take_outside(seat& s, std::size_t most) {
   return tasks[0];
 }
 
-state* pool_core::steal(seat& s) {
-  const unsigned rings = placement_.ring_count(s.index);
+state* pool_core::steal(seat& s, unsigned rings) {
   for (unsigned r = 0; r < rings; ++r) {
     const auto ring = placement_.ring(s.index, r);
     const std::size_t size = ring.size();
@@ -113,10 +113,15 @@ state* pool_core::steal(seat& s) {
 /// The worker has nothing to do: searches, sleeps, searches again. Null when the pool has ended.
 state* pool_core::search(seat& s, bool searching) {
   const auto since = clock::now();
+  const unsigned all_rings = placement_.ring_count(s.index);
+  // The look that led here was one of them. Whoever is about to sleep has looked everywhere.
+  unsigned near_looks = s.near_rings == all_rings || settings_.near_looks == 0 ? 0 : settings_.near_looks - 1;
   for (;;) {
     spinner spin(s.budget.next());
     while (searching) {
-      if (state* t = poll(s)) {
+      const bool near = near_looks != 0;
+      if (near) --near_looks;
+      if (state* t = poll(s, near ? s.near_rings : all_rings)) {
         // The last searcher answers for all pushers that woke nobody because it was about.
         if (idle_.stop_searching() && work_visible()) wake_one(&s);
         const auto now = clock::now();
@@ -124,7 +129,10 @@ state* pool_core::search(seat& s, bool searching) {
         s.fair.restart(now);
         return t;
       }
-      if (!spin.turn() || idle_.closing(idle_.look())) break;
+      if (idle_.closing(idle_.look())) break;
+      if (spin.turn()) continue;
+      if (!near) break;
+      near_looks = 0;
     }
     if (!sleep(s, searching)) return nullptr;
     searching = true;

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/topo/read_file.hpp"
+
 namespace remuda::topo {
 namespace {
 
@@ -21,13 +23,16 @@ enum class version { v1, v2 };
 // One mounted hierarchy: the group `group` and all below it appear as folders at `folder`.
 struct mount {
   version kind;
+  bool has_cpu;
+  bool has_cpuset;
   std::string group;
   std::string folder;
 };
 
 // The groups of this process, as absolute paths in their hierarchies.
 struct membership {
-  std::optional<std::string> v1;
+  std::optional<std::string> v1_cpu;
+  std::optional<std::string> v1_cpuset;
   std::optional<std::string> v2;
 };
 
@@ -64,9 +69,12 @@ std::optional<mount> parse_mount(const std::string& line) {
   }
   fields >> type >> skipped >> super_options;
   if (!fields) return std::nullopt;
-  if (type == "cgroup2") return mount{version::v2, unescape(group), unescape(folder)};
-  if (type == "cgroup" && lists(super_options, "cpu")) return mount{version::v1, unescape(group), unescape(folder)};
-  return std::nullopt;
+  if (type == "cgroup2") return mount{version::v2, true, true, unescape(group), unescape(folder)};
+  if (type != "cgroup") return std::nullopt;
+  const bool has_cpu = lists(super_options, "cpu");
+  const bool has_cpuset = lists(super_options, "cpuset");
+  if (!has_cpu && !has_cpuset) return std::nullopt;
+  return mount{version::v1, has_cpu, has_cpuset, unescape(group), unescape(folder)};
 }
 
 std::vector<mount> read_mounts(const std::string& root) {
@@ -93,8 +101,9 @@ membership read_membership(const std::string& root) {
     std::string path = line.substr(second + 1);
     if (line.starts_with("0::")) {
       own.v2 = std::move(path);
-    } else if (lists(controllers, "cpu")) {
-      own.v1 = std::move(path);
+    } else {
+      if (lists(controllers, "cpu")) own.v1_cpu = path;
+      if (lists(controllers, "cpuset")) own.v1_cpuset = path;
     }
   }
   return own;
@@ -110,10 +119,7 @@ std::optional<double> parse_number(std::string_view text) {
 
 std::vector<std::string> read_words(const std::string& path) {
   std::vector<std::string> words;
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  std::istringstream text(line);
+  std::istringstream text(first_line(path));
   for (std::string word; text >> word;) words.push_back(word);
   return words;
 }
@@ -151,24 +157,100 @@ std::optional<std::string> path_below_mount(const std::string& mounted_group, co
   return std::nullopt;  // another branch, mounted here for another purpose
 }
 
-}  // namespace
+// One group of this process, and how it is mounted.
+struct own_group {
+  const mount& where;
+  std::string below;  // the mount point; empty = the mounted group itself
 
-double cpu_quota(const std::string& root) {
+  std::string folder() const { return where.folder + below; }
+  std::string absolute() const { return where.group == "/" ? below : where.group + below; }  // in its hierarchy
+};
+
+// Calls `visit` with the own group of every mounted hierarchy that counts, and the groups above it.
+template <class Visit>
+void for_each_group(const std::string& root, Visit visit) {
   const membership own = read_membership(root);
-  double smallest = no_quota;
   for (const mount& each : read_mounts(root)) {
-    const std::optional<std::string>& group = each.kind == version::v1 ? own.v1 : own.v2;
+    const std::optional<std::string>& group =
+        each.kind == version::v2 ? own.v2 : (each.has_cpu ? own.v1_cpu : own.v1_cpuset);
     if (!group) continue;
     std::optional<std::string> below = path_below_mount(each.group, *group);
     if (!below) continue;
     for (;;) {
-      smallest = std::min(smallest, quota_of_group(each.kind, root + each.folder + *below));
+      visit(own_group{each, *below});
       const std::size_t slash = below->rfind('/');
       if (slash == std::string::npos) break;
       below->resize(slash);
     }
   }
+}
+
+// How often the quota held the group up so far. Version 2 counts microseconds, version 1 nanoseconds.
+void read_throttling(const std::string& folder, cgroup_level& level) {
+  std::ifstream file(folder + "/cpu.stat");
+  for (std::string line; std::getline(file, line);) {
+    const std::size_t space = line.find(' ');
+    if (space == std::string::npos) continue;
+    const std::string_view key = std::string_view(line).substr(0, space);
+    const std::uint64_t value = parse_count(std::string_view(line).substr(space + 1)).value_or(0);
+    if (key == "nr_periods") level.periods = value;
+    if (key == "nr_throttled") level.throttled_periods = value;
+    if (key == "throttled_usec") level.throttled_ns = value * 1000;
+    if (key == "throttled_time") level.throttled_ns = value;
+  }
+}
+
+cgroup_level read_level(const std::string& root, const own_group& group) {
+  cgroup_level level;
+  level.version = group.where.kind == version::v2 ? 2 : 1;
+  level.path = group.below.empty() ? "/" : group.below;
+  level.folder = group.folder();
+  const std::string files = root + level.folder;
+  if (group.where.has_cpu) {
+    const double quota = quota_of_group(group.where.kind, files);
+    if (quota < no_quota) level.quota = quota;
+    read_throttling(files, level);
+  }
+  if (group.where.has_cpuset) level.cpuset = first_line(files + "/cpuset.cpus");
+  return level;
+}
+
+// A group that restricts nothing has an empty list in version 2, but that of the group above it in version 1, where
+// the topmost has all CPUs.
+void drop_inherited_cpusets(std::vector<cgroup_level>& levels, const std::string& online) {
+  for (std::size_t i = 0; i < levels.size(); ++i) {
+    if (levels[i].version != 1) continue;
+    const bool topmost = levels[i].path == "/" || i + 1 == levels.size();
+    if (levels[i].cpuset == (topmost ? online : levels[i + 1].cpuset)) levels[i].cpuset.clear();
+  }
+}
+
+}  // namespace
+
+double cpu_quota(const std::string& root) {
+  double smallest = no_quota;
+  for_each_group(root, [&](const own_group& each) {
+    if (each.where.has_cpu) smallest = std::min(smallest, quota_of_group(each.where.kind, root + each.folder()));
+  });
   return smallest;
+}
+
+std::vector<cgroup_level> cgroup_levels(const std::string& root) {
+  std::vector<cgroup_level> levels;
+  std::vector<std::string> seen;  // a branch may be mounted beside the whole
+  for_each_group(root, [&](const own_group& each) {
+    const std::string name = (each.where.kind == version::v2 ? "2"
+                              : each.where.has_cpu           ? "cpu"
+                                                             : "cpuset") +
+                             each.absolute();
+    if (std::find(seen.begin(), seen.end(), name) != seen.end()) return;
+    seen.push_back(name);
+    levels.push_back(read_level(root, each));
+  });
+  std::stable_sort(levels.begin(), levels.end(),
+                   [](const cgroup_level& a, const cgroup_level& b) { return a.version > b.version; });
+  drop_inherited_cpusets(levels, first_line(root + "/sys/devices/system/cpu/online"));
+  return levels;
 }
 
 }  // namespace remuda::topo

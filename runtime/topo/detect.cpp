@@ -1,165 +1,38 @@
 #include "runtime/topo/detect.hpp"
 
-#include <hwloc.h>
-
 #include <algorithm>
-#include <cstdint>
-#include <memory>
-#include <type_traits>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <mutex>
 #include <utility>
-#include <vector>
 
 #include "runtime/topo/cgroup.hpp"
+#include "runtime/topo/hwloc_machine.hpp"
 
 namespace remuda::topo {
 namespace {
 
-// What hwloc knows, before any restriction.
-struct machine {
-  std::vector<cpu> cpus;  // in OS index order
-  std::vector<unsigned> numa_nodes;
-  std::vector<unsigned> node_distances;
+known_machine described_machine(const std::string& text) {
+  return read_machine(load_described_machine(text, loaded_for::placement));
+}
+
+// What this machine is, once it is known. Never destroyed: pools with static storage duration may be made late.
+struct known_once {
+  std::once_flag known;
+  known_machine what;
 };
 
-struct destroy {
-  void operator()(hwloc_topology_t loaded) const { hwloc_topology_destroy(loaded); }
-};
-using hwloc_handle = std::unique_ptr<std::remove_pointer_t<hwloc_topology_t>, destroy>;
-
-// Loads what `choose_source` has set, or gives null.
-template <class ChooseSource>
-hwloc_handle load(ChooseSource choose_source) {
-  hwloc_topology_t raw = nullptr;
-  if (hwloc_topology_init(&raw) != 0) return nullptr;
-  hwloc_handle handle(raw);
-
-  // Only what placement needs. I/O discovery alone, which walks all of PCI, would cost more than all the rest.
-  hwloc_topology_set_all_types_filter(raw, HWLOC_TYPE_FILTER_KEEP_NONE);
-  for (const hwloc_obj_type_t type : {HWLOC_OBJ_PACKAGE, HWLOC_OBJ_CORE, HWLOC_OBJ_L2CACHE, HWLOC_OBJ_L3CACHE}) {
-    hwloc_topology_set_type_filter(raw, type, HWLOC_TYPE_FILTER_KEEP_ALL);
-  }
-  // Disallowed CPUs are included because the result is kept for the life of the process, and the cpuset may grow.
-  // The binding is left alone because hwloc's CPUID backend would send the calling thread to each CPU in turn.
-  hwloc_topology_set_flags(raw, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED | HWLOC_TOPOLOGY_FLAG_DONT_CHANGE_BINDING |
-                                    HWLOC_TOPOLOGY_FLAG_NO_MEMATTRS | HWLOC_TOPOLOGY_FLAG_NO_CPUKINDS);
-  if (!choose_source(raw) || hwloc_topology_load(raw) != 0) return nullptr;
-  return handle;
+known_once& here() {
+  static auto* const only = new known_once;
+  return *only;
 }
 
-unsigned id_of_ancestor(hwloc_topology_t loaded, hwloc_obj_type_t type, hwloc_obj_t of, unsigned if_none) {
-  const hwloc_obj_t found = hwloc_get_ancestor_obj_by_type(loaded, type, of);
-  return found != nullptr ? found->logical_index : if_none;
-}
+known_machine look_at_this_machine() { return read_machine(load_this_machine(loaded_for::placement)); }
 
-std::vector<cpu> read_cpus(hwloc_topology_t loaded) {
-  std::vector<cpu> cpus;
-  auto next_core = static_cast<unsigned>(std::max(0, hwloc_get_nbobjs_by_type(loaded, HWLOC_OBJ_CORE)));
-  for (hwloc_obj_t pu = nullptr; (pu = hwloc_get_next_obj_by_type(loaded, HWLOC_OBJ_PU, pu)) != nullptr;) {
-    cpu each;
-    each.os_index = pu->os_index;
-    each.core = id_of_ancestor(loaded, HWLOC_OBJ_CORE, pu, unknown_id);
-    if (each.core == unknown_id) each.core = next_core++;
-    each.l2 = id_of_ancestor(loaded, HWLOC_OBJ_L2CACHE, pu, unknown_id);
-    each.l3 = id_of_ancestor(loaded, HWLOC_OBJ_L3CACHE, pu, unknown_id);
-    each.package = id_of_ancestor(loaded, HWLOC_OBJ_PACKAGE, pu, unknown_id);
-    // A CPU can be near several nodes, plain memory and fast or persistent memory; plain memory has the lowest number.
-    const int node = pu->nodeset != nullptr ? hwloc_bitmap_first(pu->nodeset) : -1;
-    if (node >= 0) each.numa_node = static_cast<unsigned>(node);
-    cpus.push_back(each);
-  }
-  std::sort(cpus.begin(), cpus.end(), [](const cpu& a, const cpu& b) { return a.os_index < b.os_index; });
-  return cpus;
-}
-
-std::vector<unsigned> read_nodes(hwloc_topology_t loaded) {
-  std::vector<unsigned> nodes;
-  for (hwloc_obj_t node = nullptr; (node = hwloc_get_next_obj_by_type(loaded, HWLOC_OBJ_NUMANODE, node)) != nullptr;) {
-    nodes.push_back(node->os_index);
-  }
-  std::sort(nodes.begin(), nodes.end());
-  return nodes;
-}
-
-std::vector<unsigned> read_distances(hwloc_topology_t loaded, const std::vector<unsigned>& nodes) {
-  unsigned count = 1;
-  hwloc_distances_s* matrix = nullptr;
-  if (hwloc_distances_get_by_type(loaded, HWLOC_OBJ_NUMANODE, &count, &matrix, HWLOC_DISTANCES_KIND_MEANS_LATENCY, 0) !=
-          0 ||
-      count == 0) {
-    return {};
-  }
-  // The matrix may leave out nodes, and names the others in its own order.
-  const std::size_t width = nodes.size();
-  std::vector<unsigned> distances(width * width, topology::remote_distance);
-  for (std::size_t i = 0; i < width; ++i) distances[i * width + i] = topology::local_distance;
-  const auto position = [&](hwloc_obj_t node) {
-    return static_cast<std::size_t>(std::lower_bound(nodes.begin(), nodes.end(), node->os_index) - nodes.begin());
-  };
-  for (std::size_t from = 0; from < matrix->nbobjs; ++from) {
-    for (std::size_t to = 0; to < matrix->nbobjs; ++to) {
-      const auto value = std::min<std::uint64_t>(matrix->values[from * matrix->nbobjs + to], unknown_id);
-      distances[position(matrix->objs[from]) * width + position(matrix->objs[to])] = static_cast<unsigned>(value);
-    }
-  }
-  hwloc_distances_release(loaded, matrix);
-  return distances;
-}
-
-machine read_machine(const hwloc_handle& handle) {
-  if (!handle) return {};
-  machine found{read_cpus(handle.get()), read_nodes(handle.get()), {}};
-  found.node_distances = read_distances(handle.get(), found.numa_nodes);
-  return found;
-}
-
-const machine& this_machine() {
-  static const machine loaded = read_machine(load([](hwloc_topology_t) { return true; }));
-  return loaded;
-}
-
-machine described_machine(const std::string& text) {
-  return read_machine(load([&](hwloc_topology_t raw) {
-    if (text.starts_with("<")) {
-      return hwloc_topology_set_xmlbuffer(raw, text.c_str(), static_cast<int>(text.size() + 1)) == 0;
-    }
-    return hwloc_topology_set_synthetic(raw, text.c_str()) == 0;
-  }));
-}
-
-// The CPUs of the mask, as the machine describes them.
-topology restrict(const machine& whole, const os::cpu_mask& mask, double quota) {
-  topology result;
-  result.numa_nodes = whole.numa_nodes;
-  result.node_distances = whole.node_distances;
-  result.cpu_quota = quota;
-
-  unsigned next_core = 0;
-  for (const cpu& each : whole.cpus) next_core = std::max(next_core, each.core + 1);
-  auto known = whole.cpus.begin();
-  for (const unsigned index : mask.cpus()) {
-    known = std::find_if(known, whole.cpus.end(), [&](const cpu& each) { return each.os_index >= index; });
-    if (known != whole.cpus.end() && known->os_index == index) {
-      result.cpus.push_back(*known);
-    } else {
-      cpu unknown;
-      unknown.os_index = index;
-      unknown.core = next_core++;
-      result.cpus.push_back(unknown);
-    }
-  }
-
-  // Counted among the usable threads: where the mask leaves only the second thread of a core, that one is its first.
-  std::vector<unsigned> threads_seen(next_core, 0);
-  for (cpu& each : result.cpus) each.smt_rank = threads_seen[each.core]++;
-  return result;
-}
-
-// A mask is never empty: without one, all known CPUs may be used, and a machine has at least one.
-os::cpu_mask all_cpus(const machine& whole) {
-  os::cpu_mask mask;
-  for (const cpu& each : whole.cpus) mask.add(each.os_index);
-  if (mask.empty()) mask.add(0);
-  return mask;
+const known_machine& this_machine() {
+  std::call_once(here().known, [] { here().what = look_at_this_machine(); });
+  return here().what;
 }
 
 }  // namespace
@@ -169,13 +42,45 @@ topology detect_topology(const os::cpu_mask& mask) {
 }
 
 topology describe_topology(const std::string& text, double quota) {
-  const machine described = described_machine(text);
+  const known_machine described = described_machine(text);
   return restrict(described, all_cpus(described), quota);
 }
 
 topology describe_topology(const std::string& text, const os::cpu_mask& mask, double quota) {
-  const machine described = described_machine(text);
+  const known_machine described = described_machine(text);
   return restrict(described, mask.empty() ? all_cpus(described) : mask, quota);
+}
+
+bool adopt_machine(const std::string& xml) {
+  bool adopted = false;
+  std::call_once(here().known, [&] {
+    known_machine described = described_machine(xml);
+    adopted = !described.cpus.empty();
+    here().what = adopted ? std::move(described) : look_at_this_machine();
+  });
+  return adopted;
+}
+
+load_times time_loading(const std::string& xml) {
+  using clock = std::chrono::steady_clock;
+  constexpr int rounds = 9;
+  std::array<double, rounds> looked{}, read{};
+  for (int i = 0; i < rounds; ++i) {
+    const auto start = clock::now();
+    const bool one = look_at_this_machine().cpus.empty();
+    const auto middle = clock::now();
+    const bool other = described_machine(xml).cpus.empty();
+    const auto end = clock::now();
+    if (one || other) return {};
+    const auto at = static_cast<std::size_t>(i);
+    looked[at] = std::chrono::duration<double, std::nano>(middle - start).count();
+    read[at] = std::chrono::duration<double, std::nano>(end - middle).count();
+  }
+  const auto median = [](std::array<double, rounds>& all) {
+    std::nth_element(all.begin(), all.begin() + rounds / 2, all.end());
+    return all[rounds / 2];
+  };
+  return {median(looked), median(read)};
 }
 
 }  // namespace remuda::topo

@@ -26,4 +26,16 @@ topology describe_topology(const std::string& text, double quota = std::numeric_
 topology describe_topology(const std::string& text, const os::cpu_mask& mask,
                            double quota = std::numeric_limits<double>::infinity());
 
+/// Takes what this machine is from hwloc's XML of it instead of looking at it, which is worth something before the
+/// first look only. False when the machine is known already, or the text describes none.
+bool adopt_machine(const std::string& xml);
+
+/// How long it takes to look at this machine, and to read the same from its XML: medians, in ns. Both 0 when one of
+/// them fails.
+struct load_times {
+  double look = 0;
+  double read = 0;
+};
+load_times time_loading(const std::string& xml);
+
 }  // namespace remuda::topo

@@ -8,18 +8,9 @@
 #include <string>
 #include <vector>
 
-namespace remuda::topo {
+#include "runtime/topo/cgroup.hpp"
 
-/// One control group on the way from the own one to the root, as far as they are visible from here.
-struct cgroup_level {
-  unsigned version = 2;                 ///< 1 or 2
-  std::string path;                     ///< within its hierarchy, "/" = the root that is visible
-  std::optional<double> quota;          ///< CPUs; empty = no limit
-  std::string cpuset;                   ///< CPU list as the kernel writes it; empty = not restricted here
-  std::uint64_t periods = 0;            ///< quota periods so far
-  std::uint64_t throttled_periods = 0;  ///< those in which the group was stopped
-  std::uint64_t throttled_ns = 0;
-};
+namespace remuda::topo {
 
 struct resource_limit {
   std::optional<std::uint64_t> soft;  ///< empty = unlimited
@@ -27,27 +18,32 @@ struct resource_limit {
 };
 
 struct host {
-  std::string kernel;         ///< release, as uname -r
+  std::string kernel;  ///< release, as uname -r
   std::string cpu_model;
-  std::string hypervisor;     ///< name, "unknown" for one without a name; empty = none seen
+  std::string hypervisor;  ///< name, "unknown" for one without a name; empty = none seen
   std::vector<unsigned> online, isolated, nohz_full, rcu_nocbs;  ///< CPU numbers, ascending
   std::vector<std::string> governors;  ///< the different ones of all CPUs, sorted; empty = frequency is not told
   std::string frequency_driver;
   std::optional<bool> boost;
   std::optional<bool> smt_active;
+  std::optional<std::uint64_t> deepest_idle_us;  ///< longest way back from an idle state that is not switched off
   std::string clock_source;
   std::string transparent_huge_pages;  ///< always, madvise or never
+  std::string huge_page_defrag;        ///< always, defer, defer+madvise, madvise or never
   std::uint64_t reserved_huge_pages = 0;
   std::uint64_t free_huge_pages = 0;
   std::uint64_t memory_bytes = 0;
+  std::optional<bool> numa_balancing;  ///< the kernel moves pages, and unmaps them now and then to learn where to
   resource_limit memlock, rtprio, processes, descriptors;
+  std::uint64_t capabilities = 0;  ///< effective ones of this process, a bit each, as capabilities(7) numbers them
   double load_1min = 0;
   std::optional<double> steal_share;  ///< of CPU time since boot that the hypervisor kept for others, 0..1
   std::vector<cgroup_level> cgroups;  ///< own group first, then its ancestors; version 2 before version 1
 };
 
-/// `root` stands before every path of /proc and /sys: tests put a made-up machine there; what is only told by system
-/// calls (kernel, limits) is then of this machine. Blocks while it reads; throws nothing but std::bad_alloc.
+/// `root` stands before every path of /proc and /sys: tests put a made-up machine there; what is only told by the CPU
+/// or by system calls (name of the hypervisor, limits) is then left out or of this machine. Blocks while it reads;
+/// throws nothing but std::bad_alloc.
 host read_host(const std::string& root = "");
 
 }  // namespace remuda::topo

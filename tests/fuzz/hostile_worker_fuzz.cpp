@@ -34,6 +34,7 @@ pool_harness& the_pool() {
     o.workers = 2;
     o.pin = false;
     o.policy = wait_policy::efficient;
+    o.profile = "";  // a ring of the size that is built in
     o.max_payload = payload;
     o.max_shared = payload;
     o.max_pending = 1000;

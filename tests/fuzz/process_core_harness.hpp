@@ -92,6 +92,7 @@ struct process_core_harness {
     core->next_audit_ = {};
     core->audit();
   }
+  void announce_sleep() { core->announce_sleep(process_core::rest::sleep); }
   void share_out() {
     core->last_share_ = {};
     core->unfair_.store(core->share_out());
@@ -103,6 +104,10 @@ struct process_core_harness {
   void end_workers() { core->end_workers(); }
 
   // --- what there is to see
+
+  /// It sleeps at most a second.
+  bool watches() const { return core->watching_; }
+  bool kicked() const { return core->kicks_.load() != core->kicks_seen_; }
 
   bool broken() const { return core->broken_.load(); }
   bool drained() const { return core->drained(); }

@@ -49,5 +49,15 @@ TEST(MemoryNode, OneThatIsNotThereChangesNothing) {
   *memory.begin() = std::byte{1};
 }
 
+TEST(MemoryNode, OfAPageIsToldWhenItIsThere) {
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  const unique_fd fd = make_memfd("test", page);
+  const mapped_file memory(fd.get(), page);
+  ASSERT_TRUE(prefer_node(memory.begin(), page, 0));
+  *memory.begin() = std::byte{1};
+  EXPECT_EQ(node_of_page(memory.begin()), 0U);
+  EXPECT_EQ(node_of_page(nullptr), std::nullopt);
+}
+
 }  // namespace
 }  // namespace remuda::os

@@ -173,6 +173,24 @@ TEST_P(Promise30Ends, ARunningTaskIsNotTriedAgain) {
   EXPECT_EQ(begun.value(), 1);
 }
 
+// Nobody tells of the deaths of its workers then.
+TEST(Promise30Kill, AlsoWhenTheZygoteIsStopped) {
+  remuda::process_pool pool{2};
+  const pid_t zygote = parent_of(processes_of(pool).at(0));
+  const auto running = pool.submit(sleep_long);
+  ASSERT_TRUE(eventually([&] { return running.running(); }));
+  ASSERT_EQ(::kill(zygote, SIGSTOP), 0);
+  ASSERT_TRUE(eventually([zygote] { return remuda::test::state_of(zygote) == 'T'; }));
+  pool.kill();
+  if (!running.wait_for(20s)) {
+    ADD_FAILURE() << "it waits for the zygote";
+    ::kill(zygote, SIGCONT);
+  }
+  EXPECT_EQ(remuda::test::death_of(running).signal(), SIGKILL);
+  pool.shutdown();
+  EXPECT_FALSE(is_there(zygote));
+}
+
 TEST(Promise30Terminate, AHandlerMayCleanUp) {
   static std::string file;  // of the worker
   const shared_count cleaned;

@@ -107,16 +107,49 @@ int scribble(unsigned seed) {
   return static_cast<int>(seed);
 }
 
+void ring_all_bells() {
+  for (int fd = 3; fd < 64; ++fd) {
+    const std::uint64_t one = 1;
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    [[maybe_unused]] const auto n = write(fd, &one, sizeof one);
+  }
+}
+
 int one_corrupt_word() {
   const own_segment segment;
   for (std::size_t i = 0; i < capacity; ++i) put(reinterpret_cast<std::byte*>(&segment.slot(i)), ~std::uint64_t{0}, 4);
-  for (;;) {
-    for (int fd = 3; fd < 64; ++fd) {  // keeps the pool's thread awake and looking
-      const std::uint64_t one = 1;
-      fcntl(fd, F_SETFL, O_NONBLOCK);
-      [[maybe_unused]] const auto n = write(fd, &one, sizeof one);
-    }
+  for (;;) ring_all_bells();  // keeps the pool's thread awake and looking
+}
+
+void wait_for_stage(const remuda::shared_buffer<int>& stage, int wanted) {
+  while (std::atomic_ref<int>(stage[0]).load() < wanted) std::this_thread::yield();
+}
+
+/// Answers, spoils the word of the call behind, and ends when the answer is received.
+void answer_and_spoil(const remuda::shared_buffer<int>& stage) {
+  wait_for_stage(stage, 1);
+  const own_segment segment;
+  const std::uint64_t before = segment.header().received.load();
+  for (std::size_t i = 0; i < capacity; ++i) {
+    call_slot& slot = segment.slot(i);
+    const std::uint32_t now = slot.word.load();
+    if ((now & 7U) != 2) continue;
+    put(reinterpret_cast<std::byte*>(&segment.slot(i + 1)), ~std::uint64_t{0}, 4);
+    slot.kind = remuda::detail::slot_kind::value;
+    slot.where = slot.size = 0;
+    slot.word.store(now + 1, std::memory_order_release);
+    break;
   }
+  while (segment.header().received.load() == before) ring_all_bells();
+  _exit(3);
+}
+
+int tell_and_hold(const remuda::shared_buffer<int>& stage) {
+  wait_for_stage(stage, 2);
+  std::puts("here");
+  std::fflush(stdout);
+  wait_for_stage(stage, 3);
+  return 7;
 }
 
 /// As if it had not begun, when it dies.
@@ -298,6 +331,31 @@ TEST(Promise31HostileWorker, ClosedOutputAndJunkOnDescriptors) {
   auto junk = pool.submit(junk_everywhere);
   EXPECT_TRUE(eventually([&] { return junk.done(); }));
   expect_in_order(pool);
+}
+
+// What was found in the memory of a worker that is gone by then says nothing about the one in its place.
+TEST(Promise31HostileWorker, TheNextWorkerIsNotEndedForIt) {
+  std::atomic<int> lines{0};
+  auto o = options(1);
+  o.on_output = [&](remuda::output_stream, unsigned, std::string_view) { ++lines; };
+  remuda::process_pool pool{o};
+  const auto stage = pool.make_buffer<int>(1);
+  const auto go_to = [&stage](int n) { std::atomic_ref<int>(stage[0]).store(n); };
+  remuda::future<int> next;
+  std::atomic<bool> called{false};
+  auto bad = pool.submit(answer_and_spoil, stage);
+  bad.on_done([&](const auto&) {  // on the pool's own thread, between its look and what it does about it
+    EXPECT_EQ(pool.submit(twice, 1).get(), 2) << "in the next worker";
+    next = pool.submit(tell_and_hold, stage);
+    EXPECT_TRUE(eventually([&] { return next.running(); }));
+    called = true;
+  });
+  go_to(1);
+  ASSERT_TRUE(eventually([&] { return called.load(); }));
+  go_to(2);
+  EXPECT_TRUE(eventually([&] { return lines == 1 || next.done(); }));
+  go_to(3);
+  EXPECT_EQ(next.get(), 7);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
@@ -257,6 +258,73 @@ TEST(Promise32Output, ManyLinesComeAllAndInTheirOrder) {
   ASSERT_EQ(got.size(), 20'000U);
   for (std::size_t i = 0; i < got.size(); ++i) ASSERT_EQ(got[i], "line " + std::to_string(i));
   EXPECT_EQ(from.front(), 0U);
+}
+
+/// A result whose reading the test may hold up.
+struct slow_to_receive {
+  std::string text;
+
+  static inline std::atomic<int> read{0};
+  static constexpr int held = 135;
+  static inline std::atomic<bool> go_on{false};
+
+  template <class Archive>
+  void save(Archive& to) const {
+    to(text);
+  }
+  template <class Archive>
+  void load(Archive& from) {
+    if (++read == held) {
+      while (!go_on) std::this_thread::yield();
+    }
+    from(text);
+  }
+};
+
+slow_to_receive counted_text(const remuda::shared_buffer<int>& count, std::size_t n) {
+  ++std::atomic_ref<int>(count[0]);
+  return {text_of_size(n)};
+}
+
+void wait_for_second(const remuda::shared_buffer<int>& stage) {
+  while (std::atomic_ref<int>(stage[1]).load() == 0) std::this_thread::yield();
+}
+
+// A place in the ring is free as soon as its result is read, but the results' area is not before some more are. So the
+// worker may have more results in the area than the ring has places.
+TEST(Promise32Payload, ResultsStayWhileOthersAreReadSlowly) {
+  constexpr int ring = 256;
+  remuda::process_pool pool{1};
+  const pid_t worker = processes_of(pool).at(0);
+  const auto count = pool.make_buffer<int>(2);
+  const auto counted = [&count] { return std::atomic_ref<int>(count[0]).load(); };
+  remuda::test::gate hold;
+  const remuda::test::gate_opener opens(hold);
+  auto first = pool.submit(wait_for_second, count);
+  first.on_done([&](const auto&) { hold.wait(); });  // so that nobody reads before all are there
+  std::atomic_ref<int>(count[1]).store(1);
+  ASSERT_TRUE(eventually([&] { return hold.arrived() == 1; }));
+  std::vector<remuda::future<slow_to_receive>> results;
+  std::vector<std::size_t> sizes;
+  const auto submit = [&](int n, std::size_t size) {
+    for (int i = 0; i < n; ++i) {
+      sizes.push_back(size + results.size());
+      results.push_back(pool.submit(counted_text, count, sizes.back()));
+    }
+  };
+  submit(ring, 64 * kib);
+  ASSERT_TRUE(eventually([&] { return counted() == ring; }));
+  hold.open();
+  ASSERT_TRUE(eventually([&] { return slow_to_receive::read == slow_to_receive::held; }));
+  // Half of the ring is read and told of, six more are read. The next results are smaller, and start at the front.
+  submit(ring / 2 + 6, 40 * kib);
+  int asleep = 0;
+  EXPECT_TRUE(eventually([&] {
+    asleep = counted() > ring + ring / 2 && remuda::test::state_of(worker) == 'S' ? asleep + 1 : 0;
+    return asleep == 20;
+  })) << "it has done all, or waits for room";
+  slow_to_receive::go_on = true;
+  for (std::size_t i = 0; i < results.size(); ++i) ASSERT_EQ(results[i].get().text, text_of_size(sizes[i])) << i;
 }
 
 }  // namespace

@@ -30,10 +30,11 @@ std::vector<int> mask_of(pid_t process) {
 /// The line of the kernel's list for the memory that this worker shares with the parent.
 std::string policy_of_shared_memory() {
   std::ifstream lines("/proc/self/numa_maps");
-  for (std::string line; std::getline(lines, line);) {
-    if (line.find("memfd:remuda\\040") != std::string::npos) return line;
+  std::string line;
+  while (std::getline(lines, line) && line.find("memfd:remuda\\040") == std::string::npos) {
   }
-  return "not found";
+  if (!lines) line = "not found";
+  return line;
 }
 
 TEST(ProcessPlacement, P33_EachWorkerIsOnTheCpuThatStatsTells) {

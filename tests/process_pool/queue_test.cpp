@@ -114,4 +114,37 @@ TEST(Promise14ProcessPool, MoreThanTheRingsHoldAreRunOnceEach) {
   for (int i = 0; i < 20 * many; ++i) ASSERT_EQ(results[static_cast<std::size_t>(i)].get(), i);
 }
 
+void hold_and_die(const remuda::shared_buffer<int>& stage) {
+  while (std::atomic_ref<int>(stage[1]).load() == 0) std::this_thread::yield();
+  _exit(3);
+}
+
+TEST(Promise03ProcessPool, WhatADeadWorkerLeavesBehindIsCancelledToo) {
+  remuda::process_pool pool{2};
+  const auto stage = pool.make_buffer<int>(2);
+  auto held = pool.submit(hold_until, stage, 1);
+  auto dead = pool.submit(hold_and_die, stage);
+  ASSERT_TRUE(eventually([&] { return held.running() && dead.running(); }));
+  std::vector<remuda::future<int>> behind;  // one half of them behind either
+  for (int i = 0; i < 20; ++i) behind.push_back(pool.submit(value_of, slow_to_send{i}));
+  slow_to_send::encoding = slow_to_send::cancelling = false;
+  slow_to_send::asked = true;
+  std::atomic_ref<int>(stage[1]).store(1);
+  ASSERT_TRUE(eventually([] { return slow_to_send::encoding.load(); }));
+  slow_to_send::cancelling = true;
+  // The first of the dead worker's tasks is on its way to the other worker, which is held, so none has begun. Whose
+  // turn comes behind the held one waits for the sending; so there are two threads.
+  std::atomic<int> cancelled{0};
+  const auto cancel_from = [&](std::size_t first) {
+    for (std::size_t i = first; i < behind.size(); i += 2) cancelled += behind[i].cancel() ? 1 : 0;
+  };
+  std::thread even([&] { cancel_from(0); });
+  cancel_from(1);
+  even.join();
+  EXPECT_EQ(cancelled, 20);
+  std::atomic_ref<int>(stage[0]).store(1);
+  EXPECT_EQ(held.get(), 1);
+  EXPECT_THROW(dead.get(), remuda::worker_died);
+}
+
 }  // namespace

@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <sstream>
 #include <string>
+#include <vector>
 
 namespace remuda::topo {
 namespace {
@@ -47,7 +50,27 @@ class Cgroup : public testing::Test {
     write(folder + "/cpu.cfs_period_us", period + "\n");
   }
 
-  double quota() const { return cpu_quota(root_); }
+  // What a pool asks for; and the smallest of what people are shown has to be the same.
+  double quota() const {
+    double smallest = none;
+    for (const cgroup_level& each : cgroup_levels(root_)) smallest = std::min(smallest, each.quota.value_or(none));
+    const double quota = cpu_quota(root_);
+    EXPECT_EQ(smallest, quota);
+    return quota;
+  }
+
+  // "version path folder quota cpuset", own group first; - = none
+  std::vector<std::string> levels() const {
+    std::vector<std::string> lines;
+    for (const cgroup_level& each : cgroup_levels(root_)) {
+      std::ostringstream line;
+      line << each.version << ' ' << each.path << ' ' << each.folder << ' ';
+      each.quota ? line << *each.quota : line << '-';
+      line << ' ' << (each.cpuset.empty() ? "-" : each.cpuset);
+      lines.push_back(line.str());
+    }
+    return lines;
+  }
 
   std::string root_;
   std::string mounts_;
@@ -268,6 +291,73 @@ TEST_F(Cgroup, AGroupThatWasDeletedStillHasItsAncestors) {
   mount_v2("/v2");
   write("/v2/a/cpu.max", "200000 100000\n");
   EXPECT_EQ(quota(), 2.0);
+}
+
+using lines = std::vector<std::string>;
+
+TEST_F(Cgroup, LevelsOfV2FromTheOwnGroupUp) {
+  own_groups("0::/a/b\n");
+  mount_v2("/v2");
+  write("/v2/a/b/cpu.max", "max 100000\n");
+  write("/v2/a/b/cpuset.cpus", "\n");
+  write("/v2/a/cpu.max", "150000 100000\n");
+  write("/v2/a/cpuset.cpus", "0-3,8\n");
+  EXPECT_EQ(levels(), (lines{"2 /a/b /v2/a/b - -", "2 /a /v2/a 1.5 0-3,8", "2 / /v2 - -"}));
+}
+
+TEST_F(Cgroup, LevelsOfV1InTwoHierarchies) {
+  write("/sys/devices/system/cpu/online", "0-7\n");
+  own_groups("3:cpuset:/s/t\n2:memory:/m\n1:cpu:/q\n");
+  mount_v1("/memory", "memory");
+  mount_v1("/cpuset", "cpuset");
+  mount_v1("/cpu", "cpu");
+  quota_v1("/cpu/q", "50000", "100000");
+  quota_v1("/cpu", "-1", "100000");
+  write("/cpuset/s/t/cpuset.cpus", "0-3\n");
+  write("/cpuset/s/cpuset.cpus", "0-3\n");
+  write("/cpuset/cpuset.cpus", "0-7\n");
+  EXPECT_EQ(levels(), (lines{"1 /s/t /cpuset/s/t - -", "1 /s /cpuset/s - 0-3", "1 / /cpuset - -", "1 /q /cpu/q 0.5 -",
+                             "1 / /cpu - -"}));
+}
+
+TEST_F(Cgroup, TheTopmostGroupThatAContainerSeesMayRestrictIt) {
+  write("/sys/devices/system/cpu/online", "0-7\n");
+  own_groups("3:cpuset:/docker/c0ffee\n");
+  mount_v1("/cpuset", "cpuset", "/docker/c0ffee");
+  write("/cpuset/cpuset.cpus", "2-3\n");
+  EXPECT_EQ(levels(), (lines{"1 / /cpuset - 2-3"}));
+}
+
+TEST_F(Cgroup, LevelsOfAHybridMachineVersion2First) {
+  own_groups("4:cpu,cpuacct,cpuset:/a\n0::/b\n");
+  mount_v1("/v1", "cpu,cpuacct,cpuset");
+  mount_v2("/v2");
+  quota_v1("/v1/a", "300000", "100000");
+  write("/v1/a/cpuset.cpus", "1\n");
+  EXPECT_EQ(levels(), (lines{"2 /b /v2/b - -", "2 / /v2 - -", "1 /a /v1/a 3 1", "1 / /v1 - -"}));
+}
+
+TEST_F(Cgroup, AHierarchyThatIsMountedTwiceIsToldOnce) {
+  own_groups("0::/a\n");
+  mount_v2("/v2");
+  mount_v2("/again");
+  mount_v2("/branch", "/a");
+  EXPECT_EQ(levels(), (lines{"2 /a /v2/a - -", "2 / /v2 - -"}));
+}
+
+TEST_F(Cgroup, HowOftenTheQuotaHeldUpInNanosecondsInBothVersions) {
+  own_groups("1:cpu:/a\n0::/a\n");
+  mount_v2("/v2");
+  mount_v1("/v1", "cpu");
+  write("/v2/a/cpu.stat", "usage_usec 99\nnr_periods 10\nnr_throttled 3\nthrottled_usec 7\nodd\nnr_bursts x\n");
+  write("/v1/a/cpu.stat", "nr_periods 20\nnr_throttled 4\nthrottled_time 9\n");
+  const std::vector<cgroup_level> all = cgroup_levels(root_);
+  ASSERT_EQ(all.size(), 4U);
+  EXPECT_EQ(all[0].throttled_periods, 3U);
+  EXPECT_EQ(all[0].throttled_ns, 7000U);
+  EXPECT_EQ(all[2].periods, 20U);
+  EXPECT_EQ(all[2].throttled_periods, 4U);
+  EXPECT_EQ(all[2].throttled_ns, 9U);
 }
 
 }  // namespace

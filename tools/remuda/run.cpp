@@ -10,6 +10,12 @@ int run(int argc, char** argv) try {
   CLI::App app{"Tells what this machine is, measures what it does, and tunes remuda's pools to it.", "remuda"};
   app.set_version_flag("--version", "remuda " REMUDA_VERSION);
   app.require_subcommand(1);
+  add_bench(app);
+  add_doctor(app);
+  add_measure(app);
+  add_profile(app);
+  add_topo(app);
+  add_tune(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -18,9 +24,10 @@ int run(int argc, char** argv) try {
   if (std::fflush(stdout) != 0) throw ending(failed, "cannot write to the standard output");
   return 0;
 } catch (const ending& e) {
-  std::fflush(stdout);
+  const bool written = std::fflush(stdout) == 0;
   if (*e.what() != '\0') std::fprintf(stderr, "remuda: %s\n", e.what());
-  return e.status();
+  if (!written) std::fprintf(stderr, "remuda: cannot write to the standard output\n");
+  return written ? e.status() : failed;
 } catch (const std::exception& e) {
   std::fflush(stdout);
   std::fprintf(stderr, "remuda: %s\n", e.what());

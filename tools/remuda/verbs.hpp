@@ -23,8 +23,15 @@ class ending : public std::exception {
 };
 
 // Exit statuses that all verbs share; a verb documents its own ones, from 10 on.
-inline constexpr int failed = 1;         ///< what was asked for could not be done
-inline constexpr int wrong_use = 2;      ///< of options or arguments
+inline constexpr int failed = 1;     ///< what was asked for could not be done
+inline constexpr int wrong_use = 2;  ///< of options or arguments
+
+void add_bench(CLI::App& app);
+void add_doctor(CLI::App& app);
+void add_measure(CLI::App& app);
+void add_profile(CLI::App& app);
+void add_topo(CLI::App& app);
+void add_tune(CLI::App& app);
 
 /// The program, from arguments to exit status. main() in one line, so that tests can call it.
 int run(int argc, char** argv);

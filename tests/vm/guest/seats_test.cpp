@@ -117,7 +117,9 @@ TEST(Seats, OfMoreWorkersThanANodeHasAreOnTheNearestNodes) {
   unsigned farthest = 0;
   for (const unsigned node : nodes) farthest = std::max(farthest, m.distance.at(first).at(node));
   for (const unsigned node : m.nodes) {
-    if (!nodes.contains(node)) EXPECT_GE(m.distance.at(first).at(node), farthest) << "node " << node;
+    if (!nodes.contains(node)) {
+      EXPECT_GE(m.distance.at(first).at(node), farthest) << "node " << node;
+    }
   }
 }
 
