@@ -229,7 +229,6 @@ set first_node_cpus() { return machine::get().cpus_of(*machine::get().nodes.begi
 
 TEST(Cpuset, NarrowedAndWidenedLosesNoTaskOfAThreadPool) {
   const own_group group;
-  own_group::set("cpuset.cpus", format_list(machine::get().cpus));
   thread_pool pool(all_cpus());
   load<thread_pool> tasks(pool);
   ASSERT_TRUE(tasks.goes_on());
@@ -250,7 +249,6 @@ TEST(Cpuset, NarrowedAndWidenedLosesNoTaskOfAThreadPool) {
 
 TEST(Cpuset, NarrowedAndWidenedLosesNoTaskOfAProcessPool) {
   const own_group group;
-  own_group::set("cpuset.cpus", format_list(machine::get().cpus));
   process_pool pool(test::with_workers(all_cpus()));
   const auto processes = test::processes_of(pool);
   load<process_pool> tasks(pool);

@@ -195,13 +195,19 @@ offline::~offline() { write_text(switch_, "1"); }
 own_group::own_group() {
   write_text(group_root + "/cgroup.subtree_control", "+cpuset +cpu");
   std::filesystem::create_directory(group_folder);
+  widen();
   write_text(group_folder + "/cgroup.procs", "0");
 }
 
+void own_group::widen() {
+  set("cpuset.cpus", format_list(machine::get().cpus));
+  set("cpuset.mems", format_list(machine::get().with_memory));
+  set("cpu.max", "max");
+}
+
 own_group::~own_group() {
-  // Processes that are about to end may be left in it; then it stays, as wide as it was.
-  for (const char* const wide : {"cpuset.cpus", "cpuset.mems"}) write_text(group_folder + "/" + wide, "\n");
-  write_text(group_folder + "/cpu.max", "max");
+  // It stays, as processes that are about to end may be left in it.
+  widen();
   write_text(group_root + "/cgroup.procs", "0");
 }
 

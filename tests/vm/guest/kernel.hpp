@@ -84,6 +84,9 @@ class own_group {
   own_group& operator=(const own_group&) = delete;
 
   static void set(const std::string& file, const std::string& value);  ///< "cpuset.cpus", "0-1"
+
+ private:
+  static void widen();
 };
 
 }  // namespace remuda::vm
