@@ -102,15 +102,20 @@ void process_core::turn(const deadline& until, bool may_sleep) {
   // a while. Were the bells set, the worker would ring at its next result.
   const bool streams = may_sleep && results_stream();
   if (may_sleep && !(streams && crowded_) && in_flight()) {
-    // Results may come soon; a worker need not ring for them while we look.
-    spinner spin(budget_.next());
+    // Results may come soon; a worker need not ring for them while we look. Somebody else may take them, and a process
+    // may die instead: nobody spins for ever here, however patient the policy is.
+    const nanoseconds budget = budget_.next();
+    spinner spin(std::min<nanoseconds>(budget, slice));
     while (spin.turn()) {
-      if (!receive_all()) continue;
-      budget_.observed(steady_clock::now() - last_found_);
-      last_found_ = steady_clock::now();
-      return;
+      if (receive_all()) {
+        budget_.observed(steady_clock::now() - last_found_);
+        last_found_ = steady_clock::now();
+        return;
+      }
+      if (kicks_.load(std_sync::relaxed) != kicks_seen_) return;  // relaxed: the next turn acquires what they are about
     }
     crowded_ = spin.contended();
+    if (budget == always_spin) return wait_for_events(until, rest::none);
   }
   wait_for_events(until, !may_sleep ? rest::none : streams && crowded_ ? rest::nap : rest::sleep);
 }

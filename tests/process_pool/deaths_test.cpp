@@ -100,6 +100,21 @@ TEST(Promise25Deaths, OfAnIdleWorkerCostsNothing) {
   for (int i = 0; i < 50; ++i) EXPECT_EQ(all[static_cast<std::size_t>(i)].get(), 2 * i);
 }
 
+TEST(Promise25Deaths, OfAWorkerOfAPoolThatPolls) {
+  remuda::process_pool_options options;
+  options.workers = 1;
+  options.policy = remuda::wait_policy::busy_poll;
+  remuda::process_pool pool(options);
+  for (int round = 0; round < 3; ++round) {
+    const auto running = pool.submit(sleep_long);
+    ASSERT_TRUE(eventually([&] { return running.running(); }));
+    ASSERT_EQ(::kill(processes_of(pool).at(0), SIGKILL), 0);
+    ASSERT_TRUE(eventually([&] { return running.done(); }));
+    EXPECT_EQ(death_of(running).signal(), SIGKILL);
+    EXPECT_EQ(pool.submit(twice, 4).get(), 8);
+  }
+}
+
 struct belongings {
   std::ptrdiff_t descriptors, segments, children, descriptors_of_zygote, children_of_zygote;
   bool operator==(const belongings&) const = default;

@@ -57,6 +57,17 @@ TEST(Promise19ProcessPool, WaitRunsEverything) {
   }
 }
 
+// Its own thread polls for a result that this one takes.
+TEST(Promise19ProcessPool, OfAPoolThatPolls) {
+  for (int round = 0; round < 30; ++round) {
+    remuda::process_pool_options options;
+    options.workers = 1;
+    options.policy = remuda::wait_policy::busy_poll;
+    remuda::process_pool pool(options);
+    EXPECT_EQ(pool.submit(twice, round).get(), 2 * round);
+  }
+}
+
 TEST(Promise19ProcessPool, CancelPendingEndsEachFutureInOneState) {
   std::vector<remuda::future<void>> all;
   remuda::process_pool pool{2};
