@@ -119,7 +119,8 @@ TEST(WholeMachine, WhatNoKernelHasIsRefusedBeforeItIsBuilt) {
     EXPECT_EQ(source.whole({}).threads.size(), 1U);
     EXPECT_EQ(source.whole(os::cpu_mask({3, 4})).threads.size(), 2U);
   }
-  for (const char* text : {"pack:64 core:64 pu:1", "pack:2 [numa(memory=99999999999)] l3:32(size=999999) core:16 pu:4"}) {
+  for (const char* text :
+       {"pack:64 core:64 pu:1", "pack:2 [numa(memory=99999999999)] l3:32(size=999999) core:16 pu:4"}) {
     const machine_source source = machine_source::described(text);
     EXPECT_TRUE(source.known()) << text;
     EXPECT_EQ(source.cpus().size(), most_described_cpus);
