@@ -89,6 +89,7 @@ void run_suite(const char* suite) {
   mount_on("/sys", "sysfs");
   mount_on("/sys/fs/cgroup", "cgroup2");
   mkdir("/tmp", 01777);
+  std::printf("\n");  // what the firmware has written ends without
   const auto& all = *testing::UnitTest::GetInstance();
   for (int i = 0; i < all.total_test_suite_count(); ++i) run_suite(all.GetTestSuite(i)->name());
   std::printf("end of %d checks\n", all.total_test_count());
