@@ -125,7 +125,7 @@ class session {
   void add_lines() {
     const std::size_t count = matrix_.size();
     lines_.assign(count * count, samples(4'096));
-    const double weight = 30.0 / static_cast<double>(count * (count - 1) / 2);
+    const double weight = 30.0 / (static_cast<double>(count * (count - 1)) / 2);
     for (std::size_t a = 0; a < count; ++a) {
       for (std::size_t b = a + 1; b < count; ++b) {
         const cpu_pair pair{matrix_[a].os_index, matrix_[b].os_index};
@@ -136,7 +136,7 @@ class session {
   }
 
   void add_wakes(cpu_pair pair) {
-    constexpr nanoseconds hot{20'000}, cold{2'000'000};
+    static constexpr nanoseconds hot{20'000}, cold{2'000'000};
     add("wake-up, hot", 8, [this, pair](const limit& l) { measure_wake(pair, hot, l, calls_, wakes_hot_); });
     add("wake-up, cold", 14, [this, pair](const limit& l) {
       samples cold_calls;

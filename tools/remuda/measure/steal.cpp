@@ -47,7 +47,7 @@ void measure_steal(cpu_pair cpus, const limit& until, samples& steals) {
         const bool asked =
             await([&] { return wanted.value.load(sync::acquire) == turn; }, [&] { return ended.load(sync::acquire); });
         if (!asked) return;
-        task& oldest = tasks.at(2 * turn % tasks.size());
+        task& oldest = tasks.at(std::size_t{2} * turn % tasks.size());
         task& newest = tasks.at((2 * turn + 1) % tasks.size());
         oldest.content = newest.content = turn;
         deque.push(&oldest);
