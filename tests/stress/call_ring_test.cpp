@@ -283,7 +283,7 @@ std::string harm(segment& shared, std::uint32_t capacity) {
 /// Whatever the worker writes, the receiver passes only what was sent, once and in order, and finds the sender's notes.
 TEST(CallRingStress, AWorkerThatMeansHarmGetsNowhere) {
   constexpr std::uint32_t capacity = 4;
-  constexpr std::uint64_t calls = remuda::test::scaled(20'000);
+  constexpr std::uint64_t calls = remuda::test::scaled(5'000);
   const shared_segment shared;
   call_ring_caller<std_sync, slot> caller(shared->slots, capacity);
   std::vector<std::uint64_t> notes(calls);  // plain: ordered by the ring or, for ThreadSanitizer, a data race
