@@ -8,6 +8,7 @@ nearness nearness_of(const cpu& a, const cpu& b) {
   if (share(&cpu::l2)) return nearness::l2;
   if (share(&cpu::l3)) return nearness::l3;
   if (share(&cpu::numa_node)) return nearness::node;
+  if (a.numa_node == b.numa_node && a.package == b.package) return nearness::node;  // where no nodes are told
   if (share(&cpu::package)) return nearness::package;
   return nearness::machine;
 }

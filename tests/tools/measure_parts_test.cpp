@@ -13,6 +13,7 @@
 #include "made_up_measurements.hpp"
 #include "run_program.hpp"
 #include "runtime/topo/detect.hpp"
+#include "runtime/topo/nearness.hpp"
 #include "tools/remuda/measure/conditions.hpp"
 #include "tools/remuda/measure/measuring.hpp"
 #include "tools/remuda/measure/pairs.hpp"
@@ -78,15 +79,15 @@ const cpu& cpu_named(const topology& t, unsigned os_index) {
 TEST(MeasurePairs, NearnessIsTheSmallestThatTwoCpusShare) {
   const topology t = describe_topology("pack:2 [numa] l3:2 l2:2 core:2 pu:2");
   const cpu& first = t.cpus[0];
-  EXPECT_EQ(nearness_of(first, t.cpus[1]), nearness::smt);
-  EXPECT_EQ(nearness_of(first, t.cpus[2]), nearness::l2);
-  EXPECT_EQ(nearness_of(first, t.cpus[4]), nearness::l3);
-  EXPECT_EQ(nearness_of(first, t.cpus[8]), nearness::node);
-  EXPECT_EQ(nearness_of(first, t.cpus[16]), nearness::remote);
+  EXPECT_EQ(topo::nearness_of(first, t.cpus[1]), nearness::core);
+  EXPECT_EQ(topo::nearness_of(first, t.cpus[2]), nearness::l2);
+  EXPECT_EQ(topo::nearness_of(first, t.cpus[4]), nearness::l3);
+  EXPECT_EQ(topo::nearness_of(first, t.cpus[8]), nearness::node);
+  EXPECT_EQ(topo::nearness_of(first, t.cpus[16]), nearness::machine);
   for (const cpu& a : t.cpus) {
     for (const cpu& b : t.cpus) {
       if (a.os_index != b.os_index) {
-        EXPECT_EQ(nearness_of(a, b), nearness_of(b, a));
+        EXPECT_EQ(topo::nearness_of(a, b), topo::nearness_of(b, a));
       }
     }
   }
@@ -94,8 +95,8 @@ TEST(MeasurePairs, NearnessIsTheSmallestThatTwoCpusShare) {
 
 TEST(MeasurePairs, NodesOfOnePackage) {
   const topology t = describe_topology("pack:2 l3:2 [numa] core:2 pu:1");
-  EXPECT_EQ(nearness_of(t.cpus[0], t.cpus[2]), nearness::package);
-  EXPECT_EQ(nearness_of(t.cpus[0], t.cpus[4]), nearness::remote);
+  EXPECT_EQ(topo::nearness_of(t.cpus[0], t.cpus[2]), nearness::package);
+  EXPECT_EQ(topo::nearness_of(t.cpus[0], t.cpus[4]), nearness::machine);
 }
 
 TEST(MeasurePairs, WhatIsNotToldIsNotShared) {
@@ -108,7 +109,7 @@ TEST(MeasurePairs, OnePairForEachNearness) {
   const auto pairs = one_pair_each(t.cpus);
   ASSERT_EQ(pairs.size(), 4U);
   for (const auto& [kind, pair] : pairs) {
-    EXPECT_EQ(nearness_of(cpu_named(t, pair.first), cpu_named(t, pair.second)), kind) << name_of(kind);
+    EXPECT_EQ(topo::nearness_of(cpu_named(t, pair.first), cpu_named(t, pair.second)), kind) << name_of(kind);
   }
   EXPECT_TRUE(std::is_sorted(pairs.begin(), pairs.end(), [](const auto& a, const auto& b) { return a.kind < b.kind; }));
   EXPECT_TRUE(one_pair_each(describe_topology("pu:1").cpus).empty());

@@ -4,14 +4,13 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <cstddef>
 #include <cstdio>
 #include <iterator>
 #include <limits>
-#include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -21,6 +20,7 @@
 #include "runtime/topo/cgroup.hpp"
 #include "runtime/topo/cpu_list.hpp"
 #include "tools/remuda/verbs.hpp"
+#include "tools/remuda/whole_file.hpp"
 
 namespace remuda::tool {
 namespace {
@@ -36,28 +36,10 @@ std::string shortened(const std::string& text) {
   return text.size() > line.size() ? line + ".." : line;
 }
 
-std::string reason(int error) { return std::generic_category().message(error); }
-
-struct close_file {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
-
-// Whatever can be read from front to end will do, a pipe as well; only so much of it that an endless one ends.
-std::string read_whole(const std::string& path) {
-  const auto refuse = [&](const std::string& why) {
-    throw ending(wrong_use, fmt::format("--topology: cannot read {}: {}", shortened(path), why));
-  };
-  const std::unique_ptr<std::FILE, close_file> file(std::fopen(path.c_str(), "re"));
-  if (!file) refuse(reason(errno));
-  std::string text;
-  std::vector<char> part(std::size_t{1} << 16);
-  errno = 0;
-  for (std::size_t got = 0; (got = std::fread(part.data(), 1, part.size(), file.get())) != 0;) {
-    text.append(part.data(), got);
-    if (text.size() > largest_file) refuse(fmt::format("more than {} MiB, which is no topology", largest_file >> 20));
-  }
-  if (std::ferror(file.get()) != 0) refuse(reason(errno));
-  return text;
+std::string read_description(const std::string& path) try {
+  return read_whole_file(path, largest_file, fmt::format("more than {} MiB, which is no topology", largest_file >> 20));
+} catch (const std::runtime_error& e) {
+  throw ending(wrong_use, fmt::format("--topology: cannot read {}: {}", shortened(path), e.what()));
 }
 
 std::string_view trim(std::string_view text) {
@@ -74,7 +56,7 @@ std::string description(const std::string& given) {
   const bool is_text = given.find_first_of("<\n") != std::string::npos;
   const bool is_file = !is_text && (given.find('/') != std::string::npos || given.ends_with(".xml") ||
                                     ::stat(given.c_str(), &found) == 0);
-  return std::string(trim(is_file ? read_whole(given) : given));
+  return std::string(trim(is_file ? read_description(given) : given));
 }
 
 topo::machine_source described_machine(const std::string& given) {

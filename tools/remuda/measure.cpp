@@ -8,15 +8,14 @@
 #include <cstdlib>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "remuda/topology.hpp"
 #include "runtime/topo/cpu_list.hpp"
 #include "tools/remuda/measure/heat_map.hpp"
-#include "tools/remuda/measure/progress.hpp"
 #include "tools/remuda/measure/report.hpp"
-#include "tools/remuda/measure/session.hpp"
-#include "tools/remuda/measure/threads.hpp"
+#include "tools/remuda/measured.hpp"
 #include "tools/remuda/verbs.hpp"
 #include "tools/remuda/whole_file.hpp"
 
@@ -76,16 +75,7 @@ void run_measure(const options& o) {
   settings.machine = machine_to_measure(o.cpus);
   settings.only = o.only;
   settings.seconds = o.seconds;
-  const interrupts watched;
-  topo::measurements found;
-  {
-    progress_bar bar;
-    settings.progress = [&bar](double done, double left, std::string_view now) { bar.show(done, left, now); };
-    found = measure(settings);
-  }
-  if (const int signal = interrupts::seen(); signal != 0)
-    throw ending(128 + signal, "interrupted; nothing was written");
-
+  const topo::measurements found = measure_with_progress(std::move(settings));
   if (!o.json_file.empty()) write_whole_file(o.json_file, topo::to_json(found));
   if (!o.svg_file.empty()) write_whole_file(o.svg_file, heat_map_svg(found));
   if (o.json) {

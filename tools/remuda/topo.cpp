@@ -1,14 +1,13 @@
 // `remuda topo`: what the machine is, what this process may use of it, and where a pool's workers would be.
-#include <cerrno>
 #include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include "tools/remuda/topo/report.hpp"
 #include "tools/remuda/verbs.hpp"
+#include "tools/remuda/whole_file.hpp"
 
 namespace remuda::tool {
 namespace {
@@ -31,22 +30,9 @@ topo_report make_report(const options& given) {
   return {std::move(machine), std::move(host), workers, given.workers.has_value(), std::move(placed)};
 }
 
-void write_file(const std::string& path, const std::string& contents) {
-  const auto refuse = [&](int error) {
-    throw ending(failed, "cannot write " + path + ": " + std::generic_category().message(error));
-  };
-  std::FILE* const file = std::fopen(path.c_str(), "we");
-  if (file == nullptr) refuse(errno);
-  errno = 0;
-  const bool written = std::fwrite(contents.data(), 1, contents.size(), file) == contents.size();
-  const int error = errno;
-  if (std::fclose(file) != 0) refuse(errno);
-  if (!written) refuse(error);
-}
-
 void show(const options& given) {
   const topo_report report = make_report(given);
-  if (given.svg) write_file(*given.svg, to_svg(report));
+  if (given.svg) write_whole_file(*given.svg, to_svg(report));
   const std::string text = given.json ? to_json(report) : to_text(report);
   std::fwrite(text.data(), 1, text.size(), stdout);
 }

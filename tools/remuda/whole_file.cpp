@@ -5,8 +5,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
+#include <memory>
+#include <stdexcept>
 #include <system_error>
+#include <vector>
 
 #include "runtime/os/unique_fd.hpp"
 #include "tools/remuda/verbs.hpp"
@@ -18,6 +22,10 @@ namespace {
   throw ending(failed,
                "cannot write " + path.native() + ": " + std::error_code(error, std::generic_category()).message());
 }
+
+struct close_file {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
 
 // 0 or an errno value.
 int write_all(int fd, const std::string& text) {
@@ -57,6 +65,21 @@ void write_whole_file(const std::filesystem::path& path, const std::string& text
   if (error == 0) return;
   unlink(temporary.c_str());
   fail(path, error);
+}
+
+std::string read_whole_file(const std::string& path, std::size_t most, const std::string& too_large) {
+  const auto reason = [](int error) { return std::generic_category().message(error); };
+  const std::unique_ptr<std::FILE, close_file> file(std::fopen(path.c_str(), "re"));
+  if (!file) throw std::runtime_error(reason(errno));
+  std::string text;
+  std::vector<char> part(std::size_t{1} << 16);
+  errno = 0;
+  for (std::size_t got = 0; (got = std::fread(part.data(), 1, part.size(), file.get())) != 0;) {
+    text.append(part.data(), got);
+    if (text.size() > most) throw std::runtime_error(too_large);
+  }
+  if (std::ferror(file.get()) != 0) throw std::runtime_error(reason(errno));
+  return text;
 }
 
 }  // namespace remuda::tool

@@ -11,6 +11,7 @@
 
 #include "tools/remuda/bench/conditions.hpp"
 #include "tools/remuda/bench/rows.hpp"
+#include "tools/remuda/median.hpp"
 
 namespace remuda::tool::bench {
 namespace {

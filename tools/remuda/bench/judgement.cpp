@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "tools/remuda/median.hpp"
+
 namespace remuda::tool::bench {
 namespace {
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "tools/remuda/bench/judgement.hpp"
+#include "tools/remuda/median.hpp"
 
 namespace remuda::tool::bench {
 namespace {

@@ -1,16 +1,10 @@
 #include "tools/remuda/bench/results.hpp"
 
 #include <algorithm>
-#include <utility>
+
+#include "tools/remuda/median.hpp"
 
 namespace remuda::tool::bench {
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  if (values.size() % 2 != 0) return *middle;
-  return (*middle + *std::max_element(values.begin(), middle)) / 2;
-}
 
 const std::vector<double>* result::values(std::string_view column) const {
   const auto found = rounds.find(column);
@@ -20,7 +14,7 @@ const std::vector<double>* result::values(std::string_view column) const {
 std::optional<double> result::median(std::string_view column) const {
   const auto* all = values(column);
   if (all == nullptr) return std::nullopt;
-  return bench::median(*all);
+  return tool::median(*all);
 }
 
 const result* row::find(std::string_view contestant) const {

@@ -75,8 +75,6 @@ struct report {
   std::string measurements;  ///< what `remuda measure --json` told of the machine; empty if it was not asked
 };
 
-double median(std::vector<double> values);  ///< REQUIRES: there are any
-
 /// Adds what a program wrote in Google Benchmark's JSON. A text that breaks off, as that of a program which died, gives
 /// what is whole of it; the return value tells whether all was. Compiler and build type come from its context. Throws
 /// std::runtime_error for a text that is something else.

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "tools/remuda/bench/results.hpp"
+#include "tools/remuda/median.hpp"
 
 namespace remuda::tool::bench {
 namespace {

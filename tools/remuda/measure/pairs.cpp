@@ -5,12 +5,11 @@
 #include <set>
 #include <tuple>
 
+#include "runtime/topo/nearness.hpp"
 #include "runtime/topo/placement.hpp"
 
 namespace remuda::tool {
 namespace {
-
-bool shared(unsigned a, unsigned b) { return a != unknown_id && a == b; }
 
 auto place_of(const cpu& c) { return std::tuple(c.package, c.numa_node, c.l3, c.l2, c.core, c.smt_rank, c.os_index); }
 
@@ -32,22 +31,12 @@ const char* name_of(nearness n) {
   return names.at(static_cast<std::size_t>(n));
 }
 
-nearness nearness_of(const cpu& a, const cpu& b) {
-  if (a.core == b.core) return nearness::smt;
-  if (shared(a.l2, b.l2)) return nearness::l2;
-  if (shared(a.l3, b.l3)) return nearness::l3;
-  if (shared(a.numa_node, b.numa_node)) return nearness::node;
-  if (a.numa_node == b.numa_node && a.package == b.package) return nearness::node;
-  if (shared(a.package, b.package)) return nearness::package;
-  return nearness::remote;
-}
-
 std::vector<pair_of_nearness> one_pair_each(const std::vector<cpu>& cpus) {
   std::array<std::optional<cpu_pair>, kinds_of_nearness> found;
   std::size_t missing = found.size();
   for (std::size_t i = 0; i < cpus.size() && missing > 0; ++i) {
     for (std::size_t j = i + 1; j < cpus.size() && missing > 0; ++j) {
-      auto& place = found.at(static_cast<std::size_t>(nearness_of(cpus[i], cpus[j])));
+      auto& place = found.at(static_cast<std::size_t>(topo::nearness_of(cpus[i], cpus[j])));
       if (place) continue;
       place = cpu_pair{cpus[i].os_index, cpus[j].os_index};
       --missing;

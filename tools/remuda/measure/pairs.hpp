@@ -6,20 +6,15 @@
 #include <optional>
 #include <vector>
 
+#include "remuda/profile.hpp"
 #include "remuda/topology.hpp"
 
 namespace remuda::tool {
 
-/// What two CPUs share, nearest first.
-enum class nearness { smt, l2, l3, node, package, remote };
-
 inline constexpr std::size_t kinds_of_nearness = 6;
 
+/// As measurements name it: smt, l2, l3, node, package, remote.
 const char* name_of(nearness n);
-
-/// Of two different CPUs. `node`: the same NUMA node and no cache; `package`: another node of the same package. What
-/// the machine does not tell is not shared, but CPUs of which nothing is known count as of one node.
-nearness nearness_of(const cpu& a, const cpu& b);
 
 struct cpu_pair {
   unsigned first = 0;

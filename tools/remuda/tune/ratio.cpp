@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <utility>
+
+#include "tools/remuda/median.hpp"
 
 namespace remuda::tool {
 
@@ -20,12 +21,6 @@ const char* name_of(verdict v) {
   }
 }
 
-double median_of(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t half = values.size() / 2;
-  return values.size() % 2 != 0 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
-
 ratio compare(const std::vector<double>& before, const std::vector<double>& after, double confidence, double least) {
   std::vector<double> ratios;
   ratios.reserve(before.size());
@@ -34,7 +29,7 @@ ratio compare(const std::vector<double>& before, const std::vector<double>& afte
   const std::size_t n = ratios.size();
 
   ratio r;
-  r.median = median_of(ratios);
+  r.median = median(ratios);
   r.low = 0;
   r.high = std::numeric_limits<double>::infinity();
   // Each round lies above the true median with probability 1/2. So of n ordered ones the k-th and the k-th last hold it

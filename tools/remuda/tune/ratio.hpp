@@ -25,7 +25,4 @@ struct ratio {
 ratio compare(const std::vector<double>& before, const std::vector<double>& after, double confidence = 0.99,
               double least = 0.02);
 
-/// The middle one, or the mean of the two. REQUIRES: not empty.
-double median_of(std::vector<double> values);
-
 }  // namespace remuda::tool

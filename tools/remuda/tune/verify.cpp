@@ -12,6 +12,7 @@
 #include "remuda/process_pool.hpp"
 #include "remuda/profile.hpp"
 #include "remuda/thread_pool.hpp"
+#include "tools/remuda/median.hpp"
 
 namespace remuda::tool {
 namespace {
@@ -48,7 +49,7 @@ double round_trips(Pool& pool, int count, milliseconds apart) {
     pool.submit(same, i).get();
     times.push_back(ns_since(start));
   }
-  return median_of(std::move(times));
+  return median(std::move(times));
 }
 
 /// A task of a binary tree, which makes its two children.
@@ -152,8 +153,7 @@ std::vector<verified> verify_profile(const std::string& profile, unsigned rounds
   std::vector<verified> all;
   all.reserve(workloads.size());
   for (std::size_t i = 0; i < workloads.size(); ++i) {
-    all.push_back(
-        {workloads[i].name, median_of(before[i]), median_of(after[i]), compare(before[i], after[i], confidence)});
+    all.push_back({workloads[i].name, median(before[i]), median(after[i]), compare(before[i], after[i], confidence)});
   }
   return all;
 }
