@@ -9,6 +9,7 @@
 #include "remuda/detail/allocate.hpp"
 #include "remuda/detail/sync.hpp"
 #include "runtime/lockfree/remote_list.hpp"
+#include "runtime/os/this_node.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define REMUDA_SLAB_POISONS
@@ -71,6 +72,7 @@ struct heap {
   // Of the claim list.
   std_sync::cell<heap*> next_node;
   atomic<bool> claimed{true};
+  std_sync::cell<unsigned> home;
 
   // Of the threads that free blocks of this heap.
   std::array<block_list, class_count> remote{};
@@ -151,9 +153,11 @@ void arm_exit_hook() {
 }
 
 void take_heap() {
-  heap* h = heaps.claim();
+  const unsigned here = os::this_node();
+  heap* h = heaps.claim(here);
   if (h == nullptr) {
     h = new heap;
+    h->home.write(here);
     heaps.add(h);
     heaps_made.fetch_add(1, std_sync::relaxed);
   }

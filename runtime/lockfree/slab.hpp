@@ -7,9 +7,10 @@
 // is empty.
 //
 // Heaps and chunks are never freed: at thread exit the heap, with its blocks, waits in the claim list for the next new
-// thread. So the memory in use is that of the busiest moment, and a pointer to a heap is good for ever, also in the
-// last thread_local destructor of a thread and in a child of fork(), where there is no lock that a lost thread might
-// hold.
+// thread of its home. That is the NUMA node on which the thread ran that made the heap: workers are pinned before they
+// allocate, and the first touch put the memory there. So what a worker inherits is near, and the memory in use is that
+// of the busiest moment of each node. A pointer to a heap is good for ever, also in the last thread_local destructor of
+// a thread and in a child of fork(), where there is no lock that a lost thread might hold.
 #pragma once
 
 #include <cstddef>
@@ -23,7 +24,7 @@ namespace remuda::detail {
 void flush_remote_frees() noexcept;
 
 struct slab_totals {
-  std::size_t heaps;   // ever made, at most one for each thread of the busiest moment
+  std::size_t heaps;   // ever made: of each node at most one for each thread of its busiest moment
   std::size_t chunks;  // ever made, 64 KiB each
 };
 
@@ -39,14 +40,15 @@ struct claim_list_orders {
   static constexpr auto give = Sync::release;  // [C2]
 };
 
-/// Nodes of which each is owned by one thread or free, for any thread to claim.
+/// Nodes of which each is owned by one thread or free, for any thread of its home to claim.
 ///
 /// A node is added once and never leaves, and its link never changes after that; owning it is a flag of its own. So
 /// there is no ABA, and a walker may read any node. (A list that is taken as a whole, searched and put back would be
 /// empty for other claimers meanwhile; they would make new nodes, and the list would grow with the number of threads
 /// ever started.)
 ///
-/// `Node` has `next_node`, a Sync::cell<Node*>, and `claimed`, a Sync::atomic<bool>, true when it is added.
+/// `Node` has `next_node`, a Sync::cell<Node*>; `claimed`, a Sync::atomic<bool>, true when it is added; and `home`, a
+/// Sync::cell<unsigned>, which never changes after that.
 template <class Sync, class Node, class Orders = claim_list_orders<Sync>>
 class claim_list {
  public:
@@ -55,17 +57,18 @@ class claim_list {
     Node* head = head_.load(Sync::relaxed);  // relaxed: only the address is used
     do {
       node->next_node.write(head);
-      // [L1] release: publishes the node and its link, pairs with [L2]. Each CAS goes on with the release sequences of
-      // earlier ones, so one [L2] sees the whole list. Failure relaxed: as the load.
+      // [L1] release: publishes the node, its link and its home, pairs with [L2]. Each CAS goes on with the release
+      // sequences of earlier ones, so one [L2] sees the whole list. Failure relaxed: as the load.
     } while (!head_.compare_exchange_weak(head, node, Orders::add, Sync::relaxed));
   }
 
-  /// Any thread: a node that is the caller's now, as its last owner left it, or null when all were owned. Wait-free.
-  Node* claim() {
-    // [L2] acquire: the nodes and links that [L1] published.
+  /// Any thread: a node with this home that is the caller's now, as its last owner left it, or null when all of them
+  /// were owned. Wait-free.
+  Node* claim(unsigned home) {
+    // [L2] acquire: the nodes, links and homes that [L1] published.
     for (Node* node = head_.load(Orders::walk); node != nullptr; node = node->next_node.read()) {
       // relaxed: only saves the write on an owned node.
-      if (node->claimed.load(Sync::relaxed)) continue;
+      if (node->home.read() != home || node->claimed.load(Sync::relaxed)) continue;
       // [C1] acquire: what the last owner did to the node before [C2].
       if (!node->claimed.exchange(true, Orders::take)) return node;
     }

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <new>
 #include <semaphore>
 #include <set>
@@ -19,6 +20,8 @@
 
 #include "remuda/detail/allocate.hpp"
 #include "remuda/detail/sync.hpp"
+#include "runtime/os/affinity.hpp"
+#include "runtime/os/this_node.hpp"
 #include "tests/support/process.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -52,6 +55,7 @@ namespace {
 
 using remuda::detail::allocate;
 using remuda::detail::block_alignment;
+using remuda::detail::claim_list;
 using remuda::detail::deallocate;
 using remuda::detail::flush_remote_frees;
 using remuda::detail::largest_block;
@@ -62,7 +66,21 @@ constexpr std::array<std::size_t, 9> sizes{1, 64, 100, 192, 256, 300, 512, 1000,
 
 std::size_t heap_calls_now() { return heap_calls.load(std_sync::relaxed); }
 
-void on_another_thread(auto&& f) { std::thread(f).join(); }
+std::vector<unsigned> own_cpus() {
+  remuda::os::cpu_mask mask;
+  EXPECT_EQ(remuda::os::get_affinity(mask), 0);
+  return mask.cpus();
+}
+
+void on_a_thread_of(unsigned cpu, auto&& f) {
+  std::thread([&] {
+    ASSERT_EQ(remuda::os::pin_to_cpu(cpu), 0);
+    f();
+  }).join();
+}
+
+/// All of them on one node, as a heap goes on to a thread of its node only.
+void on_another_thread(auto&& f) { on_a_thread_of(own_cpus().front(), f); }
 
 /// Blocks of one size, with room for their addresses set aside so that only the blocks call the heap.
 struct blocks {
@@ -226,6 +244,23 @@ TEST(Slab, NewThreadsGoOnWithTheHeapsAndBlocksOfEndedOnes) {
   EXPECT_EQ(totals_of_slab().chunks, totals.chunks);
 }
 
+TEST(Slab, AThreadFindsTheHeapOfAnEndedOneOfItsNodeAndNoOther) {
+  constexpr std::size_t size = 192;
+  std::map<unsigned, void*> block_of;  // by node; the last one freed, so the first that the heap's next owner gets
+  for (int round = 0; round < 2; ++round) {
+    for (const unsigned cpu : own_cpus()) {
+      on_a_thread_of(cpu, [&] {
+        void* const p = allocate(size);
+        deallocate(p, size);
+        EXPECT_EQ(block_of.emplace(remuda::os::this_node(), p).first->second, p) << "on CPU " << cpu;
+      });
+    }
+  }
+  std::set<void*> different;
+  for (const auto& [node, p] : block_of) different.insert(p);
+  EXPECT_EQ(different.size(), block_of.size());
+}
+
 TEST(Slab, AThreadThatOnlyFreesNeedsNoHeap) {
   blocks work(64, 100);
   work.allocate_all();
@@ -313,6 +348,32 @@ TEST(Slab, AChildOfForkAllocatesWhateverItsParentsThreadsWereDoing) {
   stop.store(true, std_sync::relaxed);
   busy.join();
   shared.deallocate_all();
+}
+
+struct list_node {
+  explicit list_node(unsigned its_home) { home.write(its_home); }
+
+  std_sync::cell<list_node*> next_node;
+  std_sync::cell<unsigned> home;
+  remuda::detail::atomic<bool> claimed{true};
+};
+
+TEST(ClaimList, GivesTheFreeNodesOfAHomeNewestFirst) {
+  claim_list<std_sync, list_node> list;
+  EXPECT_EQ(list.claim(0), nullptr);
+  std::array<list_node, 4> nodes{list_node(0), list_node(1), list_node(0), list_node(1)};
+  for (list_node& n : nodes) list.add(&n);
+  EXPECT_EQ(list.claim(0), nullptr) << "all are owned";
+  for (const std::size_t i : {3U, 0U, 1U, 2U}) list.give_back(&nodes[i]);
+  EXPECT_EQ(list.claim(0), &nodes[2]);
+  EXPECT_EQ(list.claim(0), &nodes[0]);
+  EXPECT_EQ(list.claim(0), nullptr);
+  EXPECT_EQ(list.claim(2), nullptr);
+  EXPECT_EQ(list.claim(1), &nodes[3]);
+  list.give_back(&nodes[3]);
+  EXPECT_EQ(list.claim(1), &nodes[3]);
+  EXPECT_EQ(list.claim(1), &nodes[1]);
+  EXPECT_EQ(list.claim(1), nullptr);
 }
 
 #if defined(__SANITIZE_ADDRESS__)

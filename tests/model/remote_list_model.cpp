@@ -80,26 +80,31 @@ struct weak_take : good_remote {
 
 struct heap {
   relacy_sync::cell<heap*> next_node;
+  relacy_sync::cell<unsigned> home;
   relacy_sync::atomic<bool> claimed{true};
   relacy_sync::cell<int> blocks;
-  int owners = 0;
+  int owners = 0;  // plain, as times_taken
 };
 
-/// Threads that come and go: each claims a heap or adds its own, uses it and gives it back, twice.
+/// Threads that come and go on two nodes: each claims a heap of the node where it is or adds its own, uses it and gives
+/// it back, twice.
 template <class Orders>
 struct claims : rl::test_suite<claims<Orders>, 3> {
   claim_list<relacy_sync, heap, Orders> list;
   std::array<heap, 6> heaps;
   unsigned made = 0;
 
-  void thread(unsigned) {
-    for (int turn = 0; turn < 2; ++turn) {
-      heap* h = list.claim();
+  void thread(unsigned id) {
+    for (unsigned turn = 0; turn < 2; ++turn) {
+      const unsigned here = id == 2 ? turn : 0;
+      heap* h = list.claim(here);
       if (h == nullptr) {
         h = &heaps[made++];
+        h->home.write(here);
         h->blocks.write(0);
         list.add(h);
       }
+      RL_ASSERT(h->home.read() == here);
       RL_ASSERT(++h->owners == 1);
       h->blocks.write(h->blocks.read() + 1);
       --h->owners;
@@ -109,7 +114,9 @@ struct claims : rl::test_suite<claims<Orders>, 3> {
 
   void after() {
     int uses = 0;
-    while (heap* const h = list.claim()) uses += h->blocks.read();
+    for (const unsigned home : {0U, 1U}) {
+      while (heap* const h = list.claim(home)) uses += h->blocks.read();
+    }
     RL_ASSERT(uses == 6);
   }
 };

@@ -33,7 +33,7 @@ using set = std::set<unsigned>;
 
 unsigned all_cpus() { return static_cast<unsigned>(machine::get().cpus.size()); }
 
-// --- slabs. A suite of its own, as memory that ended threads leave is used again by those that come after them.
+// --- slabs
 
 struct finding {
   int cpu = -1;
@@ -97,6 +97,15 @@ TEST(Slabs, AreOnTheNodeOfTheirWorker) {
   thread_pool pool(all_cpus());
   std::latch every(static_cast<std::ptrdiff_t>(pool.size()));
   expect_near(on_every_worker(pool, [&] { return look_at_blocks(every); }));
+}
+
+TEST(Slabs, AreOnTheNodeOfTheirWorkerAlsoAfterWorkersOfAllNodesHaveEnded) {
+  for (int round = 0; round < 4; ++round) {
+    SCOPED_TRACE("round " + std::to_string(round));
+    thread_pool pool(all_cpus());
+    std::latch every(static_cast<std::ptrdiff_t>(pool.size()));
+    expect_near(on_every_worker(pool, [&] { return look_at_blocks(every); }));
+  }
 }
 
 TEST(TasksOfTasks, AreOnTheNodeOfTheWorkerThatSubmitsThem) {
