@@ -13,9 +13,7 @@
 namespace remuda::topo {
 namespace {
 
-known_machine described_machine(const std::string& text) {
-  return read_machine(load_described_machine(text, loaded_for::placement));
-}
+known_machine described_machine(const std::string& text) { return read_machine(load_described_machine(text)); }
 
 // What this machine is, once it is known. Never destroyed: pools with static storage duration may be made late.
 struct known_once {
@@ -28,7 +26,7 @@ known_once& here() {
   return *only;
 }
 
-known_machine look_at_this_machine() { return read_machine(load_this_machine(loaded_for::placement)); }
+known_machine look_at_this_machine() { return read_machine(load_this_machine()); }
 
 const known_machine& this_machine() {
   std::call_once(here().known, [] { here().what = look_at_this_machine(); });

@@ -1,9 +1,12 @@
 #include "runtime/topo/hwloc_machine.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <string_view>
 #include <utility>
 
 #include "runtime/topo/cpu_list.hpp"
@@ -14,7 +17,7 @@ namespace {
 
 // Loads what `choose_source` has set, or gives null.
 template <class ChooseSource>
-hwloc_handle load(loaded_for purpose, ChooseSource choose_source) {
+hwloc_handle load(unsigned long more_flags, ChooseSource choose_source) {
   hwloc_topology_t raw = nullptr;
   if (hwloc_topology_init(&raw) != 0) return nullptr;
   hwloc_handle handle(raw);
@@ -26,12 +29,18 @@ hwloc_handle load(loaded_for purpose, ChooseSource choose_source) {
   }
   // Disallowed CPUs are included because the result is kept for the life of the process, and the cpuset may grow.
   // The binding is left alone because hwloc's CPUID backend would send the calling thread to each CPU in turn.
-  unsigned long flags = HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED | HWLOC_TOPOLOGY_FLAG_DONT_CHANGE_BINDING |
-                        HWLOC_TOPOLOGY_FLAG_NO_MEMATTRS;
-  if (purpose == loaded_for::placement) flags |= HWLOC_TOPOLOGY_FLAG_NO_CPUKINDS;
-  hwloc_topology_set_flags(raw, flags);
+  hwloc_topology_set_flags(raw, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED | HWLOC_TOPOLOGY_FLAG_DONT_CHANGE_BINDING |
+                                    HWLOC_TOPOLOGY_FLAG_NO_MEMATTRS | more_flags);
   if (!choose_source(raw) || hwloc_topology_load(raw) != 0) return nullptr;
   return handle;
+}
+
+// Whether the kernel tells kinds of cores: Intel's two, or capacities on Arm. Elsewhere hwloc would read the
+// frequencies of each CPU, which cost a start some milliseconds on large machines, and whose differences make no other
+// kind of core.
+bool may_be_hybrid() {
+  return access("/sys/devices/cpu_atom/cpus", F_OK) == 0 ||
+         access("/sys/devices/system/cpu/cpu0/cpu_capacity", F_OK) == 0;
 }
 
 // How many CPUs "pack:2 [numa] core:4 pu:2(..)" describes: the product of the numbers outside of brackets. hwloc would
@@ -92,6 +101,39 @@ std::vector<cpu> read_cpus(hwloc_topology_t loaded) {
   return cpus;
 }
 
+// Intel names the types of its cores; of two kinds of another maker the faster one is what others call P.
+std::string name_of_kind(unsigned index, unsigned count, unsigned info_count, const hwloc_info_s* infos) {
+  for (unsigned i = 0; i < info_count; ++i) {
+    if (std::string_view(infos[i].name) != "CoreType") continue;
+    if (std::string_view(infos[i].value) == "IntelAtom") return "E";
+    if (std::string_view(infos[i].value) == "IntelCore") return "P";
+  }
+  if (count == 2) return index == 0 ? "E" : "P";
+  return "kind " + std::to_string(index);
+}
+
+// hwloc also tells kinds apart where the efficiency of each is not known: that is no order, and no kinds.
+void read_kinds(hwloc_topology_t loaded, known_machine& into) {
+  const int count = hwloc_cpukinds_get_nr(loaded, 0);
+  const bitmap of_kind(hwloc_bitmap_alloc());
+  if (count < 2 || !of_kind) return;
+  std::vector<std::string> names;
+  std::vector<cpu> cpus = into.cpus;
+  for (unsigned k = 0; k < static_cast<unsigned>(count); ++k) {
+    int efficiency = -1;
+    unsigned info_count = 0;
+    hwloc_info_s* infos = nullptr;
+    if (hwloc_cpukinds_get_info(loaded, k, of_kind.get(), &efficiency, &info_count, &infos, 0) != 0) return;
+    if (efficiency < 0) return;
+    names.push_back(name_of_kind(k, static_cast<unsigned>(count), info_count, infos));
+    for (cpu& each : cpus) {
+      if (hwloc_bitmap_isset(of_kind.get(), each.os_index) != 0) each.efficiency_class = k;
+    }
+  }
+  into.cpus = std::move(cpus);
+  into.kinds = std::move(names);
+}
+
 std::vector<unsigned> read_nodes(hwloc_topology_t loaded) {
   std::vector<unsigned> nodes;
   for (hwloc_obj_t node = nullptr; (node = hwloc_get_next_obj_by_type(loaded, HWLOC_OBJ_NUMANODE, node)) != nullptr;) {
@@ -128,14 +170,15 @@ std::vector<unsigned> read_distances(hwloc_topology_t loaded, const std::vector<
 
 }  // namespace
 
-hwloc_handle load_this_machine(loaded_for purpose) {
-  return load(purpose, [](hwloc_topology_t) { return true; });
+hwloc_handle load_this_machine() {
+  return load(may_be_hybrid() ? 0UL : static_cast<unsigned long>(HWLOC_TOPOLOGY_FLAG_NO_CPUKINDS),
+              [](hwloc_topology_t) { return true; });
 }
 
-hwloc_handle load_described_machine(const std::string& text, loaded_for purpose) {
+hwloc_handle load_described_machine(const std::string& text) {
   const bool is_xml = text.starts_with("<");
   if (!is_xml && cpus_of_synthetic(text) > most_described_cpus) return nullptr;
-  hwloc_handle loaded = load(purpose, [&](hwloc_topology_t raw) {
+  hwloc_handle loaded = load(0UL, [&](hwloc_topology_t raw) {
     if (is_xml) return hwloc_topology_set_xmlbuffer(raw, text.c_str(), static_cast<int>(text.size() + 1)) == 0;
     return hwloc_topology_set_synthetic(raw, text.c_str()) == 0;
   });
@@ -144,8 +187,11 @@ hwloc_handle load_described_machine(const std::string& text, loaded_for purpose)
 
 known_machine read_machine(const hwloc_handle& handle) {
   if (!handle) return {};
-  known_machine found{read_cpus(handle.get()), read_nodes(handle.get()), {}};
+  known_machine found;
+  found.cpus = read_cpus(handle.get());
+  found.numa_nodes = read_nodes(handle.get());
   found.node_distances = read_distances(handle.get(), found.numa_nodes);
+  read_kinds(handle.get(), found);
   return found;
 }
 

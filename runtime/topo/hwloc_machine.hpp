@@ -19,22 +19,24 @@ struct destroy_topology {
 };
 using hwloc_handle = std::unique_ptr<std::remove_pointer_t<hwloc_topology_t>, destroy_topology>;
 
-/// What it is loaded for. People are also shown which kinds of cores there are, for which hwloc reads some files of
-/// each CPU more.
-enum class loaded_for { placement, people };
+struct free_bitmap {
+  void operator()(hwloc_bitmap_t bitmap) const { hwloc_bitmap_free(bitmap); }
+};
+using bitmap = std::unique_ptr<hwloc_bitmap_s, free_bitmap>;
 
 /// Null where hwloc fails.
-hwloc_handle load_this_machine(loaded_for purpose);
+hwloc_handle load_this_machine();
 
 /// From hwloc's synthetic form or XML. Null where hwloc refuses it, and for machines that no kernel can have: with
 /// more than most_described_cpus of them, or with larger numbers than largest_cpu_number.
-hwloc_handle load_described_machine(const std::string& text, loaded_for purpose);
+hwloc_handle load_described_machine(const std::string& text);
 
 /// What placement needs, before any restriction.
 struct known_machine {
   std::vector<cpu> cpus;  // in OS index order; smt_rank is not set
   std::vector<unsigned> numa_nodes;
   std::vector<unsigned> node_distances;
+  std::vector<std::string> kinds;  // names of kinds of cores by cpu::efficiency_class; empty = all cores are alike
 };
 
 /// Of a null handle: a machine of which nothing is known.

@@ -78,12 +78,16 @@ std::vector<placed_cpu> by_nearness(const topology& machine, const std::vector<n
   return order;
 }
 
-// Places in `order`, in the order in which workers get them: the first threads of all cores, then the second ones.
+// Places in `order`, in the order in which workers get them: the first threads of the fast cores, those of slower ones,
+// then the second threads in the same order.
 std::vector<std::size_t> places_to_fill(const std::vector<placed_cpu>& order) {
   std::vector<std::size_t> places(order.size());
   std::iota(places.begin(), places.end(), std::size_t{0});
-  std::stable_sort(places.begin(), places.end(),
-                   [&](std::size_t a, std::size_t b) { return order[a].what->smt_rank < order[b].what->smt_rank; });
+  std::stable_sort(places.begin(), places.end(), [&](std::size_t a, std::size_t b) {
+    const cpu& one = *order[a].what;
+    const cpu& other = *order[b].what;
+    return std::tie(one.smt_rank, other.efficiency_class) < std::tie(other.smt_rank, one.efficiency_class);
+  });
   return places;
 }
 

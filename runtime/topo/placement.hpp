@@ -1,10 +1,12 @@
 // Which CPU each worker gets, and in which order a worker asks the others for work.
 //
 // CPUs: compact. The first thread of every core comes before any second thread, as two busy threads of one core slow
-// each other down. Among cores the nearest come first: the node with most usable cores is filled, cache by cache, then
-// the node nearest to it. What a pool passes around is cache lines (stolen jobs, results, wakes), and a line that
-// stays inside one L3 arrives several times sooner than one from another node. A program that wants all memory
-// controllers rather than short ways runs one pool per node. More workers than CPUs: the same order again.
+// each other down: on hybrid machines to less than what a slow core of its own gives. Fast cores come before slow ones,
+// so that a pool smaller than the machine is a fast one. Among cores of a kind the nearest come first: the node with
+// most usable cores is filled, cache by cache, then the node nearest to it. What a pool passes around is cache lines
+// (stolen jobs, results, wakes), and a line that stays inside one L3 arrives several times sooner than one from another
+// node. A program that wants all memory controllers rather than short ways runs one pool per node. More workers than
+// CPUs: the same order again.
 //
 // Victims: rings around a worker, nearest first: same core (the same CPU included), same L2, same L3, same package
 // within the node, same NUMA node, other nodes of the package, then the remaining nodes by distance. Rings without

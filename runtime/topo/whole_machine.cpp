@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <string_view>
 #include <utility>
 
 #include "runtime/topo/cpu_list.hpp"
@@ -17,11 +16,6 @@ struct machine_source::loaded {
 };
 
 namespace {
-
-struct free_bitmap {
-  void operator()(hwloc_bitmap_t bitmap) const { hwloc_bitmap_free(bitmap); }
-};
-using bitmap = std::unique_ptr<hwloc_bitmap_s, free_bitmap>;
 
 std::vector<unsigned> members(hwloc_const_bitmap_t of) {
   std::vector<unsigned> numbers;
@@ -57,39 +51,13 @@ void read_nodes(hwloc_topology_t from, whole_machine& into) {
             [](const whole_machine::node& a, const whole_machine::node& b) { return a.os_index < b.os_index; });
 }
 
-// Intel names the types of its cores; of two kinds of another maker the faster one is what others call P.
-std::string name_of_kind(unsigned index, unsigned count, unsigned info_count, const hwloc_info_s* infos) {
-  for (unsigned i = 0; i < info_count; ++i) {
-    if (std::string_view(infos[i].name) != "CoreType") continue;
-    if (std::string_view(infos[i].value) == "IntelAtom") return "E";
-    if (std::string_view(infos[i].value) == "IntelCore") return "P";
+void read_kinds(const std::vector<std::string>& names, whole_machine& into) {
+  for (const std::string& name : names) into.kinds.push_back({name, 0});
+  for (whole_machine::thread& each : into.threads) {
+    if (into.kinds.empty() || each.use == cpu_use::offline) continue;
+    each.kind = each.what.efficiency_class;
+    ++into.kinds[each.kind].threads;
   }
-  if (count == 2) return index == 0 ? "E" : "P";
-  return "kind " + std::to_string(index);
-}
-
-// hwloc also tells kinds apart by frequency where the efficiency of each is not known: that is no order, and no kinds.
-void read_kinds(hwloc_topology_t from, whole_machine& into) {
-  const int count = hwloc_cpukinds_get_nr(from, 0);
-  const bitmap cpus(hwloc_bitmap_alloc());
-  if (count < 2 || !cpus) return;
-  std::vector<whole_machine::core_kind> kinds;
-  std::vector<unsigned> kind_of(into.threads.size(), unknown_id);
-  for (unsigned k = 0; k < static_cast<unsigned>(count); ++k) {
-    int efficiency = -1;
-    unsigned info_count = 0;
-    hwloc_info_s* infos = nullptr;
-    if (hwloc_cpukinds_get_info(from, k, cpus.get(), &efficiency, &info_count, &infos, 0) != 0) return;
-    if (efficiency < 0) return;
-    kinds.push_back({name_of_kind(k, static_cast<unsigned>(count), info_count, infos), 0});
-    for (std::size_t i = 0; i < into.threads.size(); ++i) {
-      if (hwloc_bitmap_isset(cpus.get(), into.threads[i].what.os_index) == 0) continue;
-      kind_of[i] = k;
-      ++kinds.back().threads;
-    }
-  }
-  for (std::size_t i = 0; i < into.threads.size(); ++i) into.threads[i].kind = kind_of[i];
-  into.kinds = std::move(kinds);
 }
 
 // A CPU that no longer runs: hwloc keeps its number only.
@@ -128,13 +96,13 @@ machine_source::machine_source(machine_source&&) noexcept = default;
 machine_source& machine_source::operator=(machine_source&&) noexcept = default;
 
 machine_source machine_source::this_machine() {
-  hwloc_handle handle = load_this_machine(loaded_for::people);
+  hwloc_handle handle = load_this_machine();
   known_machine known = read_machine(handle);
   return machine_source(std::make_unique<loaded>(loaded{std::move(handle), std::move(known), true}));
 }
 
 machine_source machine_source::described(const std::string& text) {
-  hwloc_handle handle = load_described_machine(text, loaded_for::people);
+  hwloc_handle handle = load_described_machine(text);
   known_machine known = read_machine(handle);
   return machine_source(std::make_unique<loaded>(loaded{std::move(handle), std::move(known), false}));
 }
@@ -188,7 +156,7 @@ whole_machine machine_source::whole(const os::cpu_mask& mask) const {
   whole.l2 = read_caches(from, HWLOC_OBJ_L2CACHE);
   whole.l3 = read_caches(from, HWLOC_OBJ_L3CACHE);
   read_nodes(from, whole);
-  read_kinds(from, whole);
+  read_kinds(machine.kinds, whole);
   return whole;
 }
 

@@ -25,7 +25,7 @@ const char* to_string(cpu_use use);
 struct whole_machine {
   struct thread {
     cpu what;  ///< smt_rank counts all threads of the core here; of an offline CPU only os_index is told
-    unsigned kind = unknown_id;  ///< of its core: place in `kinds`, or unknown_id
+    unsigned kind = unknown_id;  ///< of its core: place in `kinds`, or unknown_id where all are alike
     cpu_use use = cpu_use::allowed;
   };
 

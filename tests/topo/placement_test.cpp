@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "runtime/topo/detect.hpp"
+#include "tests/topo/machines.hpp"
 
 namespace remuda::topo {
 namespace {
@@ -99,6 +100,15 @@ TEST(Placement, SpreadsOverAllCoresOfALargeMachineBeforeAnySibling) {
   EXPECT_EQ(used_cores.size(), cores);
   for (unsigned w = 0; w < cores / 2; ++w) EXPECT_EQ(p.cpu_of(w).numa_node, p.cpu_of(0).numa_node);
   for (unsigned w = 0; w < cores; ++w) EXPECT_EQ(p.cpu_of(w + cores).core, p.cpu_of(w).core);
+}
+
+TEST(Placement, FastCoresThenSlowOnesThenSecondThreads) {
+  topology t = describe_topology(topo_test::hybrid);
+  EXPECT_EQ(placed_on(placement(t, 8)), (std::vector<unsigned>{0, 2, 4, 5, 6, 7, 1, 3}));
+  EXPECT_EQ(placed_on(placement(t, 2)), (std::vector<unsigned>{0, 2}));
+  // The other way round, so that it is not the numbers that decide.
+  for (cpu& each : t.cpus) each.efficiency_class = each.os_index < 4 ? 0 : 1;
+  EXPECT_EQ(placed_on(placement(t, 8)), (std::vector<unsigned>{4, 5, 6, 7, 0, 2, 1, 3}));
 }
 
 // --- victims

@@ -71,7 +71,19 @@ TEST(WholeMachine, KindsOfCoresFromSlowToFast) {
   EXPECT_EQ(whole.kinds[0].name, "E");
   EXPECT_EQ(whole.kinds[0].threads, 4U);
   EXPECT_EQ(whole.kinds[1].name, "P");
-  for (const auto& each : whole.threads) EXPECT_EQ(each.kind, each.what.os_index < 4 ? 1U : 0U) << each.what.os_index;
+  for (const auto& each : whole.threads) {
+    EXPECT_EQ(each.kind, each.what.os_index < 4 ? 1U : 0U) << each.what.os_index;
+    EXPECT_EQ(each.what.efficiency_class, each.kind) << each.what.os_index;
+  }
+}
+
+TEST(WholeMachine, CoresThatAreAlikeHaveNoKinds) {
+  const whole_machine whole = describe("pack:2 [numa] core:4 pu:2");
+  EXPECT_TRUE(whole.kinds.empty());
+  for (const auto& each : whole.threads) {
+    EXPECT_EQ(each.kind, unknown_id);
+    EXPECT_EQ(each.what.efficiency_class, 0U);
+  }
 }
 
 TEST(WholeMachine, NodesWithoutMemoryDistancesAndOfflineCpus) {
