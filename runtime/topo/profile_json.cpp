@@ -192,6 +192,17 @@ ordered_json written_settings(const profile& p) {
   return all;
 }
 
+/// hwloc trusts what it reads: of many a text with a few wrong characters it makes no error but a crash, in the program
+/// that starts a pool. So the description comes with its hash (FNV-1a, 64 bits), and a damaged one is refused before
+/// hwloc sees it. Not against forgers: who may write a user's files needs no crash.
+std::string hash_of(std::string_view text) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  std::string digits(16, '0');
+  for (std::size_t i = digits.size(); i-- > 0; hash >>= 4) digits[i] = "0123456789abcdef"[hash & 15];
+  return digits;
+}
+
 }  // namespace
 
 std::string to_json(const profile& p) {
@@ -199,7 +210,10 @@ std::string to_json(const profile& p) {
   all["machine"] = written(p.machine);
   all["settings"] = written_settings(p);
   if (!p.topology.xml.empty()) {
-    all["topology"] = {{"boot_id", p.topology.boot_id}, {"online", p.topology.online}, {"xml", p.topology.xml}};
+    all["topology"] = {{"boot_id", p.topology.boot_id},
+                       {"online", p.topology.online},
+                       {"xml", p.topology.xml},
+                       {"xml_hash", hash_of(p.topology.xml)}};
   }
   // What the machine tells of itself need not be UTF-8.
   return all.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
@@ -228,6 +242,9 @@ profile profile_from_json(const std::string& text) {
     p.topology.boot_id = cached.need_text("boot_id");
     p.topology.online = cached.need_text("online");
     p.topology.xml = cached.need_text("xml");
+    if (cached.need_text("xml_hash") != hash_of(p.topology.xml)) {
+      throw error("it is damaged: topology.xml is not the text that topology.xml_hash was made of");
+    }
     cached.end();
   }
   all.end();

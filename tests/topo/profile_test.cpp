@@ -111,7 +111,9 @@ TEST(ProfileDamage, AByteThatChangedGivesAReasonOrSettingsWithinTheirBounds) {
     std::string text = whole;
     for (unsigned n = 1 + random() % 3; n != 0; --n) text[random() % text.size()] = static_cast<char>(random());
     try {
-      const tuned_settings s = profile_from_json(text).settings;
+      const profile p = profile_from_json(text);
+      const tuned_settings& s = p.settings;
+      EXPECT_EQ(p.topology.xml, made_up().topology.xml);
       EXPECT_LE(s.spin, tuned_settings::most_spin);
       EXPECT_GE(s.spin.count(), 0);
       EXPECT_LE(s.near_looks, tuned_settings::most_looks);
@@ -159,6 +161,9 @@ TEST(ProfileDamage, WrongMembersAreNamed) {
       {"\"cpus\": 16", "\"cpus\": 4294967296", "machine.cpus"},
       {"\"cores\": 8", "\"kernels\": 8", "machine.cores is missing"},
       {"\"boot_id\"", "\"boot\"", "topology.boot_id is missing"},
+      {"<topology/>", "<topology>", "topology.xml is not the text"},
+      {"\"xml_hash\": \"", "\"xml_hash\": \"0", "topology.xml is not the text"},
+      {"\"xml_hash\"", "\"hash\"", "topology.xml_hash is missing"},
       {"\"made_at\": \"2030-01-02T03:04:05Z\"", "\"made_at\": {}", "made_at is not a text"},
       {"\"machine\"", "\"engine\"", "machine is missing"},
       {"{", "[", "damaged: not JSON at byte"},
