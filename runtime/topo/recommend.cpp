@@ -91,6 +91,9 @@ struct facts {
     taken_by = "a busy thread did not run for " + percent(taken_share) + " of the time (jitter, median of the CPUs)";
   }
   bool crowded() const { return taken_share > crowded_share; }
+  /// A setting that follows from figures is only as good as they are: what was measured beside others is no reason to
+  /// leave what is built in. (That others are there is one, for other settings.)
+  bool in_doubt() const { return measured != nullptr && !measured->doubts.empty(); }
 };
 
 template <class T>
@@ -143,8 +146,11 @@ choice<bool> choose_pin(const facts& f) {
   return {true, std::move(reason)};
 }
 
+constexpr const char* doubtful = "built in: the measurements are in doubt";
+
 choice<std::chrono::nanoseconds> choose_spin(const facts& f) {
   const tuned_settings built_in;
+  if (f.in_doubt()) return {built_in.spin, doubtful};
   if (f.measured == nullptr || !is_measured(f.measured->wake_cold)) {
     return {built_in.spin, "built in: the wake-up (wake_cold) was not measured"};
   }
@@ -175,6 +181,7 @@ struct cut_off {
 
 choice<cut_off> choose_cut_off(const facts& f) {
   if (f.cpus == 1) return {{}, "one usable CPU: there is nobody farther away"};
+  if (f.in_doubt()) return {{}, doubtful};
   if (f.measured == nullptr) return {{}, "built in, everywhere at once: the cost of steals was not measured"};
   std::vector<std::pair<nearness, double>> costs;
   for (const auto& each : f.measured->steals) {
@@ -213,6 +220,7 @@ choice<cut_off> choose_cut_off(const facts& f) {
 
 choice<unsigned> choose_ring(const facts& f) {
   const tuned_settings built_in;
+  if (f.in_doubt()) return {built_in.ring_slots, doubtful};
   if (f.measured == nullptr || !is_measured(f.measured->wake_cold) || !is_measured(f.measured->ring_round_trip)) {
     return {built_in.ring_slots, "built in: wake-up and ring (wake_cold, ring_round_trip) were not measured"};
   }

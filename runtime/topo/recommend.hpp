@@ -9,8 +9,8 @@
 namespace remuda::topo {
 
 /// `usable`: what a pool may use here. `measured`: null = nothing was; a setting that needs a measurement then keeps
-/// the value that is built in, and its reason says so. Only settings and reasons of the profile are filled in: they
-/// follow from the arguments alone.
+/// the value that is built in, and its reason says so, as it does when there are doubts about what was measured. Only
+/// settings and reasons of the profile are filled in: they follow from the arguments alone.
 profile recommend(const topology& usable, const host& facts, const measurements* measured);
 
 }  // namespace remuda::topo

@@ -42,13 +42,13 @@ class Tune : public testing::Test {
     return run_program(arguments, prepare);
   }
   std::string file(const char* name) const { return (folder_.path() / name).native(); }
-  std::string measured() const {
+  std::string measured(std::vector<std::string> doubts = {}) const {
     topo::measurements m;
     m.taken_at = "2030-01-02T03:04:05Z";
     m.wake_cold = {30'000, 20'000, 40'000, 50'000, 100};
     m.futex_call = {5'000, 4'000, 6'000, 7'000, 100};
     m.ring_round_trip = {1'000, 900, 1'100, 1'200, 100};
-    m.doubts = {"made up"};
+    m.doubts = std::move(doubts);
     return folder_.write("measured.json", topo::to_json(m)).native();
   }
   std::string write(const char* name, const profile& p) const { return folder_.write(name, to_json(p)).native(); }
@@ -67,7 +67,6 @@ TEST_F(Tune, WritesWhereShowAndPoolsFindIt) {
   const finished tuned = remuda({"tune", "--measurements", measured()});
   ASSERT_EQ(tuned.status, 0) << tuned.err;
   EXPECT_TRUE(contains(tuned.out, "Written to " + usual_)) << tuned.out;
-  EXPECT_TRUE(contains(tuned.out, "made up"));
   const profile p = load_profile(usual_);
   EXPECT_EQ(p.machine, this_machine_fingerprint());
   EXPECT_NE(p.made_at, "");
@@ -87,9 +86,16 @@ TEST_F(Tune, WritesWhereShowAndPoolsFindIt) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(config_ + "/remuda"), {}), 1);
 }
 
+TEST_F(Tune, WhatIsInDoubtIsToldAndChangesNothing) {
+  const finished tuned = remuda({"tune", "--measurements", measured({"made up"})});
+  ASSERT_EQ(tuned.status, 0) << tuned.err;
+  EXPECT_TRUE(contains(tuned.out, "stay as they are built in:\n  made up\n")) << tuned.out;
+  EXPECT_EQ(load_profile(usual_).settings.spin, tuned_settings{}.spin);
+}
+
 TEST_F(Tune, JsonHasTheProfileThatWasWritten) {
   const std::string out = file("p.json");
-  const finished tuned = remuda({"tune", "--measurements", measured(), "-o", out, "--json"});
+  const finished tuned = remuda({"tune", "--measurements", measured({"made up"}), "-o", out, "--json"});
   ASSERT_EQ(tuned.status, 0) << tuned.err;
   EXPECT_EQ(tuned.err, "");
   const json document = json::parse(tuned.out);
@@ -123,6 +129,9 @@ TEST_F(Tune, WhatItCannotReadOrWriteIsToldWithTheFile) {
   EXPECT_FALSE(std::filesystem::exists(config_));
   EXPECT_NE(remuda({"tune", "--measurements", file("missing")}).status, 0);
 
+  const finished folder = remuda({"tune", "-o", folder_.path().native()});
+  EXPECT_EQ(folder.status, 1);
+  EXPECT_TRUE(contains(folder.err, "is a folder")) << folder.err;
   const finished full = remuda({"tune", "--measurements", measured(), "-o", "/dev/full"});
   EXPECT_EQ(full.status, 1);
   EXPECT_TRUE(contains(full.err, "/dev/full")) << full.err;

@@ -142,6 +142,19 @@ TEST(Recommend, CutOffIsWhereStealsGetMuchDearer) {
   EXPECT_EQ(recommend(t, {}, &m).settings.near_looks, 64U);
 }
 
+TEST(Recommend, MeasurementsInDoubtChangeNothingThatRestsOnThem) {
+  const topology t = describe_topology("pack:2 [numa] core:2 pu:2");
+  measurements m = measured();
+  m.steals = {{"smt", measured_as(60)}, {"remote", measured_as(700)}};
+  EXPECT_NE(recommend(t, {}, &m).settings, tuned_settings{});
+  m.doubts = {"other processes used 50 % of the time"};
+  const profile p = recommend(t, {}, &m);
+  EXPECT_EQ(p.settings, tuned_settings{});
+  for (const char* name : {setting::spin, setting::steal_near, setting::ring_slots}) {
+    EXPECT_TRUE(contains(p.reasons.at(name), "in doubt")) << name << ": " << p.reasons.at(name);
+  }
+}
+
 TEST(Recommend, WhereOthersWantTheCpusWorkersSleepAndAreNotPinned) {
   const topology t = describe_topology("core:4 pu:1");
   host crowded;

@@ -123,7 +123,7 @@ void print_text(const tuned& t, const tune_options& options) {
   if (!t.measured) {
     fmt::print("Nothing was measured: what needs a measurement stays as it is built in.\n");
   } else if (!t.measured->doubts.empty()) {
-    fmt::print("The measurements are in doubt:\n");
+    fmt::print("The measurements are in doubt, so settings that rest on them stay as they are built in:\n");
     for (const std::string& doubt : t.measured->doubts) fmt::print("  {}\n", one_line(doubt));
   }
   fmt::print("\n{}", settings_table(t.what));
@@ -203,6 +203,24 @@ void write(const std::string& path, const std::string& text) {
   write_whole_file(path, text);
 }
 
+/// Empty: nowhere.
+std::string where_to_write(const tune_options& options, bool as_it_is) {
+  std::string path = options.output;
+  if (path.empty() && as_it_is) {
+    path = detail::user_profile_path();
+    if (path.empty()) {
+      throw ending(failed,
+                   "there is no configuration folder to write to: neither XDG_CONFIG_HOME nor HOME is set; name a "
+                   "file with -o");
+    }
+  }
+  std::error_code not_there;
+  if (std::filesystem::is_directory(path, not_there)) {
+    throw ending(failed, fmt::format("{} is a folder; name a file with -o", one_line(path)));
+  }
+  return path;
+}
+
 void run_tune(const tune_options& options) {
   const machine_options& asked = options.machine;
   const bool as_it_is = !asked.topology && !asked.cpus && !asked.quota;
@@ -210,6 +228,8 @@ void run_tune(const tune_options& options) {
     throw ending(wrong_use,
                  "--verify runs pools on this machine as it is: it does not go with --topology, --cpus, --quota");
   }
+  // Before anything is measured, which takes its time.
+  const std::string path = where_to_write(options, as_it_is);
   const chosen_machine machine = choose_machine(asked);
   tuned t;
   t.usable = machine.usable;
@@ -225,15 +245,6 @@ void run_tune(const tune_options& options) {
   t.what.machine = topo::fingerprint_of(machine.source.usable({}), host);
   if (machine.is_this_machine) cache_topology(machine.source, t.what);
 
-  std::string path = options.output;
-  if (path.empty() && as_it_is) {
-    path = detail::user_profile_path();
-    if (path.empty()) {
-      throw ending(failed,
-                   "there is no configuration folder to write to: neither XDG_CONFIG_HOME nor HOME is set; name a "
-                   "file with -o");
-    }
-  }
   if (!path.empty()) {
     write(path, to_json(t.what));
     t.written_to = path;
