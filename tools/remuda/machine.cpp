@@ -19,6 +19,7 @@
 #include "runtime/os/affinity.hpp"
 #include "runtime/topo/cgroup.hpp"
 #include "runtime/topo/cpu_list.hpp"
+#include "tools/remuda/trial.hpp"
 #include "tools/remuda/verbs.hpp"
 #include "tools/remuda/whole_file.hpp"
 
@@ -59,19 +60,54 @@ std::string description(const std::string& given) {
   return std::string(trim(is_file ? read_description(given) : given));
 }
 
+// hwloc crashes on some damaged descriptions, or never gets done: first a child does with it what the verbs will do.
+trial_end try_description(const std::string& text) try {
+  return try_out([&text] {
+    const topo::machine_source source = topo::machine_source::described(text);
+    if (!source.known()) return false;
+    source.cpus();
+    source.usable({});
+    source.whole({});
+    source.xml();
+    return true;
+  });
+} catch (const std::system_error& e) {
+  throw ending(failed, fmt::format("--topology: no process can be started to try the description in ({}); end other "
+                                   "processes, or allow more with `ulimit -u`",
+                                   e.code().message()));
+}
+
+// Why a description is of no use, and what to do.
+std::string complaint(const std::string& given, bool is_xml, trial_end end) {
+  if (end == trial_end::crashed || end == trial_end::too_slow) {
+    const char* const what = end == trial_end::crashed ? "crashes on" : "does not get done with";
+    if (is_xml) {
+      return fmt::format("hwloc {} the XML of {}, which is damaged; `lstopo --of xml FILE` writes a good one", what,
+                         shortened(given));
+    }
+    return fmt::format("hwloc {} \"{}\", which is damaged; a good one is \"pack:2 [numa] l3:2 core:8 pu:2\"", what,
+                       shortened(given));
+  }
+  if (is_xml) {
+    return fmt::format(
+        "hwloc cannot read the XML of {}: it is damaged, of another version of hwloc, or has more than "
+        "{} CPUs; `lstopo --of xml FILE` writes it",
+        shortened(given), topo::most_described_cpus);
+  }
+  return fmt::format(
+      "\"{}\" is neither a file here nor a description that hwloc knows, such as \"pack:2 [numa] l3:2 "
+      "core:8 pu:2\", of at most {} CPUs",
+      shortened(given), topo::most_described_cpus);
+}
+
 topo::machine_source described_machine(const std::string& given) {
   const std::string text = description(given);
-  topo::machine_source source = topo::machine_source::described(text);
-  if (source.known()) return source;
-  if (text.starts_with("<")) {
-    throw ending(wrong_use,
-                 fmt::format("--topology: hwloc cannot read the XML of {}: it is damaged, of another version "
-                             "of hwloc, or has more than {} CPUs; `lstopo --of xml FILE` writes it",
-                             shortened(given), topo::most_described_cpus));
+  const trial_end end = try_description(text);
+  if (end == trial_end::well) {
+    topo::machine_source source = topo::machine_source::described(text);
+    if (source.known()) return source;
   }
-  throw ending(wrong_use, fmt::format("--topology: \"{}\" is neither a file here nor a description that hwloc knows, "
-                                      "such as \"pack:2 [numa] l3:2 core:8 pu:2\", of at most {} CPUs",
-                                      shortened(given), topo::most_described_cpus));
+  throw ending(wrong_use, "--topology: " + complaint(given, text.starts_with("<"), end));
 }
 
 // The CPUs that --cpus names, all of which the machine must have.
