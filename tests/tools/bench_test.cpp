@@ -6,13 +6,16 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "remuda/profile.hpp"
 #include "tests/tools/run_program.hpp"
 #include "tools/remuda/bench/child.hpp"
 #include "tools/remuda/bench/folder.hpp"
@@ -111,6 +114,32 @@ json contestant_in(const json& report, const std::string& row, const std::string
     }
   }
   return {};
+}
+
+TEST(bench, measures_with_the_built_in_settings_or_with_those_of_a_named_profile) {
+  const suite s;
+  const auto seen = s.file("seen");
+  s.measures("thread_pool_costs", "callback/remuda", {1}, "printf %s \"${REMUDA_PROFILE-not set}\" >" + seen.string());
+  ::setenv("REMUDA_PROFILE", s.file("of_the_user").c_str(), 1);
+  s.run();
+  EXPECT_EQ(read_file(seen), "");
+  EXPECT_EQ(s.result().at("host").at("profile"), "");
+
+  remuda::profile p;
+  p.machine = remuda::this_machine_fingerprint();
+  const auto file = s.file("profile.json");
+  std::ofstream(file) << remuda::to_json(p);
+  fs::remove_all(s.report());
+  s.run({"--profile", file.string()});
+  EXPECT_EQ(read_file(seen), file.string());
+  EXPECT_EQ(s.result().at("host").at("profile"), file.string());
+
+  fs::remove(file);
+  fs::remove_all(s.report());
+  const finished f = s.run({"--profile", file.string()});
+  EXPECT_EQ(f.status, failed);
+  EXPECT_TRUE(contains(f.err, "remuda tune -o FILE")) << f.err;
+  EXPECT_FALSE(fs::exists(s.report()));
 }
 
 TEST(bench, writes_what_all_programs_measured_and_the_conditions) {

@@ -20,6 +20,8 @@
 #include "tools/remuda/bench/judgement.hpp"
 #include "tools/remuda/bench/programs.hpp"
 #include "tools/remuda/bench/results.hpp"
+#include "tools/remuda/default_pool.hpp"
+#include "tools/remuda/settings_table.hpp"
 #include "tools/remuda/verbs.hpp"
 
 namespace remuda::tool {
@@ -34,7 +36,7 @@ struct bench_options {
   std::string filter;
   bool quick = false;
   bool json = false;
-  std::string output, programs, from, measurements;
+  std::string output, programs, from, measurements, profile;
 };
 
 /// A folder for what the programs write. It stays when the report could not be written: it took an hour to make.
@@ -73,6 +75,17 @@ std::string measurements_in(const std::string& file) try {
   return topo::to_json(topo::measurements_from_json(bench::read_text(file)));
 } catch (const std::runtime_error& e) {
   throw ending(failed, fmt::format("--measurements: {}; `remuda measure --json` writes what is wanted", e.what()));
+}
+
+/// What the pools of the benchmark programs run with: not what this user's folder happens to hold.
+void use_profile(const std::string& file) {
+  if (!file.empty()) {
+    if (const looked_at seen = look_at_profile(file); !seen.why_not.empty()) {
+      throw ending(failed, fmt::format("--profile: {}: {}; `remuda tune -o FILE` writes one", one_line(file),
+                                       one_line(seen.why_not)));
+    }
+  }
+  ::setenv("REMUDA_PROFILE", file.empty() ? "" : fs::absolute(file).c_str(), 1);
 }
 
 void tell(const bench::report& r, bool json) {
@@ -115,6 +128,8 @@ void run_and_report(const bench_options& o) {
   r.quick = o.quick;
   r.filter = o.filter;
   if (!o.measurements.empty()) r.measurements = measurements_in(o.measurements);
+  use_profile(o.profile);
+  r.host.profile = o.profile;
   const auto before = bench::look_at_host();
   r.taken_at = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::now()));
   // before anything is measured: an hour of measuring must not end in a folder that cannot be written
@@ -199,12 +214,17 @@ void add_bench(CLI::App& app) {
   auto* programs =
       verb->add_option("--programs", o->programs, "folder of the benchmark programs; else that of the build tree");
   verb->add_flag("--json", o->json, "print report.json in place of the table");
+  auto* profile = verb->add_option("--profile", o->profile,
+                                   "measure with the settings of this profile; else with those that are built in, "
+                                   "whatever profile pools find here")
+                      ->type_name("FILE");
   verb->add_option("--measurements", o->measurements,
                    "what `remuda measure --json` wrote: its core-to-core matrix comes on the page");
   verb->add_option("--from", o->from, "measure nothing: make the page of this report anew, in its own folder unless -o")
       ->excludes(filter)
       ->excludes(quick)
-      ->excludes(programs);
+      ->excludes(programs)
+      ->excludes(profile);
   auto* comparing = add_compare(*verb);
   verb->footer(
       "Examples:\n"

@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "runtime/topo/host.hpp"
+#include "tools/remuda/default_pool.hpp"
 #include "tools/remuda/doctor/rules.hpp"
 #include "tools/remuda/machine.hpp"
-#include "tools/remuda/topo/report.hpp"
 #include "tools/remuda/verbs.hpp"
 #include "tools/remuda/words.hpp"
 
@@ -28,9 +28,8 @@ struct options {
   bool json = false;
 };
 
-std::string to_text(const chosen_machine& machine, const std::vector<finding>& findings) {
-  std::string text = fmt::format("A pool has {} here by default: {}.\n", counted(machine.usable.usable(), "worker"),
-                                 why_workers(machine));
+std::string to_text(const chosen_machine& machine, const default_pool& pool, const std::vector<finding>& findings) {
+  std::string text = fmt::format("A pool has {} here by default: {}.\n", counted(pool.workers, "worker"), pool.why);
   if (!machine.is_this_machine)
     text += "Of a described machine only the topology is known, so only that is looked at.\n";
   if (findings.empty()) return text + "Nothing was found that hurts latency.\n";
@@ -42,7 +41,7 @@ std::string to_text(const chosen_machine& machine, const std::vector<finding>& f
   return text;
 }
 
-std::string to_json(const chosen_machine& machine, const std::vector<finding>& findings) {
+std::string to_json(const chosen_machine& machine, const default_pool& pool, const std::vector<finding>& findings) {
   using nlohmann::ordered_json;
   ordered_json items = ordered_json::array();
   for (const finding& each : findings) {
@@ -53,8 +52,8 @@ std::string to_json(const chosen_machine& machine, const std::vector<finding>& f
                      {"change", each.change}});
   }
   const ordered_json all = {{"described", !machine.is_this_machine},
-                            {"workers", machine.usable.usable()},
-                            {"why", why_workers(machine)},
+                            {"workers", pool.workers},
+                            {"why", pool.why},
                             {"findings", std::move(items)}};
   return all.dump(2, ' ', false, ordered_json::error_handler_t::replace) + '\n';
 }
@@ -63,8 +62,9 @@ void show(const options& given) {
   const chosen_machine machine = choose_machine(given.machine);
   std::optional<topo::host> host;
   if (machine.is_this_machine) host = topo::read_host();
-  const std::vector<finding> findings = examine({host ? &*host : nullptr, machine.whole, machine.usable});
-  const std::string text = given.json ? to_json(machine, findings) : to_text(machine, findings);
+  const default_pool pool = default_pool_on(machine);
+  const std::vector<finding> findings = examine({host ? &*host : nullptr, machine.whole, machine.usable, pool.workers});
+  const std::string text = given.json ? to_json(machine, pool, findings) : to_text(machine, pool, findings);
   std::fwrite(text.data(), 1, text.size(), stdout);
   const bool hurts =
       std::any_of(findings.begin(), findings.end(), [](const finding& each) { return each.how_bad != severity::note; });

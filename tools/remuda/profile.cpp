@@ -12,6 +12,7 @@
 
 #include "remuda/error.hpp"
 #include "runtime/sched/settings.hpp"
+#include "tools/remuda/default_pool.hpp"
 #include "tools/remuda/settings_table.hpp"
 #include "tools/remuda/verbs.hpp"
 
@@ -27,26 +28,8 @@ void print(const ordered_json& document) {
   fmt::print("{}\n", document.dump(2, ' ', false, ordered_json::error_handler_t::replace));
 }
 
-struct looked_at {
-  std::optional<profile> what;  ///< empty: no valid file
-  std::string why_not;          ///< pools here take the built-in settings instead; empty: they use it
-};
-
-looked_at look_at(const std::string& path) {
-  looked_at seen;
-  try {
-    seen.what = load_profile(path);
-    if (const std::string differs = difference(seen.what->machine, this_machine_fingerprint()); !differs.empty()) {
-      seen.why_not = "it was made for another machine: " + differs;
-    }
-  } catch (const error& e) {
-    seen.why_not = e.what();
-  }
-  return seen;
-}
-
 void check(const std::string& path, bool json) {
-  const looked_at seen = look_at(path);
+  const looked_at seen = look_at_profile(path);
   if (json) {
     print({{"file", path}, {"usable", seen.why_not.empty()}, {"why_not", seen.why_not}});
   } else if (seen.why_not.empty()) {
@@ -119,7 +102,7 @@ void show(const std::optional<std::string>& named, bool json) {
     }
     return;
   }
-  const looked_at seen = look_at(found.path);
+  const looked_at seen = look_at_profile(found.path);
   if (json) {
     print({{"file", found.path},
            {"why", why(found.source)},

@@ -25,9 +25,11 @@ topo_report make_report(const options& given) {
   chosen_machine machine = choose_machine(given.machine);
   std::optional<topo::host> host;
   if (machine.is_this_machine) host = topo::read_host();
-  const unsigned workers = given.workers.value_or(machine.usable.usable());
+  default_pool by_default = default_pool_on(machine);
+  const unsigned workers = given.workers.value_or(by_default.workers);
   topo::placement placed(machine.usable, workers);
-  return {std::move(machine), std::move(host), workers, given.workers.has_value(), std::move(placed)};
+  return {std::move(machine),        std::move(host),  std::move(by_default), workers,
+          given.workers.has_value(), std::move(placed)};
 }
 
 void show(const options& given) {

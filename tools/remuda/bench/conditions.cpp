@@ -92,6 +92,7 @@ std::vector<fact> facts(const report& r) {
   add_switch("SMT", h.smt_active);
   add("clock source", h.clock_source);
   add("transparent huge pages", h.transparent_huge_pages);
+  add("settings of the pools", h.profile.empty() ? "built in" : "profile " + h.profile);
   add("compiler", h.compiler);
   add("build type", h.build_type);
   add("version", h.version, false);

@@ -46,6 +46,7 @@ json host_json(const host_record& h) {
           {"load_after", h.load_after},
           {"steal_share", optional_json(h.steal_share)},
           {"throttled_ms", optional_json(h.throttled_ms)},
+          {"profile", h.profile},
           {"compiler", h.compiler},
           {"build_type", h.build_type},
           {"version", h.version}};
@@ -69,6 +70,7 @@ host_record host_from(const json& j) {
   h.load_after = j.at("load_after");
   read(j, "steal_share", h.steal_share);
   read(j, "throttled_ms", h.throttled_ms);
+  h.profile = j.value("profile", "");  // the first reports do not tell: they were made without
   h.compiler = j.at("compiler");
   h.build_type = j.at("build_type");
   h.version = j.at("version");

@@ -61,6 +61,7 @@ struct host_record {
   double load_before = 0, load_after = 0;     ///< of one minute
   std::optional<double> steal_share;          ///< of the CPU time of the run that the hypervisor kept for others, 0..1
   std::optional<double> throttled_ms;         ///< that a CPU quota stopped the run
+  std::string profile;                        ///< of the pools that were measured; empty: the built-in settings
   std::string compiler, build_type, version;  ///< of the benchmark programs
 };
 

@@ -191,23 +191,23 @@ result numa_balancing(const patient& who) {
 }
 
 result descriptors(const patient& who) {
-  const std::uint64_t needed = 5 * std::uint64_t{who.usable.usable()} + 32;
+  const std::uint64_t needed = 5 * std::uint64_t{who.workers} + 32;
   if (who.host == nullptr || !below(who.host->descriptors, needed)) return {};
   return found(
       severity::hurts,
       fmt::format("The limit of {} open descriptors is too low for a process pool of {}", *who.host->descriptors.soft,
-                  counted(who.usable.usable(), "worker")),
+                  counted(who.workers, "worker")),
       fmt::format("the pool does not start: it needs about {}", needed),
       raise(who.host->descriptors, needed, "n", "nofile", "LimitNOFILE", std::max<std::uint64_t>(needed, 1024)));
 }
 
 result processes(const patient& who) {
-  const std::uint64_t needed = 2 * std::uint64_t{who.usable.usable()} + 64;
+  const std::uint64_t needed = 2 * std::uint64_t{who.workers} + 64;
   if (who.host == nullptr || !below(who.host->processes, needed)) return {};
   if (is_capable(*who.host, cap_sys_resource) || is_capable(*who.host, cap_sys_admin)) return {};
   return found(severity::hurts,
                fmt::format("The limit of {} processes and threads of this user is low for {}",
-                           *who.host->processes.soft, counted(who.usable.usable(), "worker")),
+                           *who.host->processes.soft, counted(who.workers, "worker")),
                "pools may not start, or not replace a worker that has died",
                raise(who.host->processes, needed, "u", "nproc", "LimitNPROC", std::max<std::uint64_t>(needed, 4096)));
 }

@@ -88,14 +88,14 @@ result node_without_memory(const patient& who) {
 
 result smt_sharing(const patient& who) {
   const std::vector<unsigned> cores = usable_cores(who);
-  if (who.usable.usable() <= cores.size()) return {};
+  if (who.workers <= cores.size()) return {};
   std::vector<unsigned> first_threads;
   for (const cpu& each : who.usable.cpus) {
     if (each.smt_rank == 0) first_threads.push_back(each.os_index);
   }
   return found(
       severity::may_hurt,
-      fmt::format("{} share {} as their hardware threads", counted(who.usable.usable(), "worker"),
+      fmt::format("{} share {} as their hardware threads", counted(who.workers, "worker"),
                   counted(cores.size(), "core")),
       "two busy threads of a core slow each other down, up to a factor of two: more work a second, but each task "
       "takes longer",

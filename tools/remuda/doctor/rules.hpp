@@ -29,6 +29,7 @@ struct patient {
   const topo::host* host = nullptr;  ///< null: of a described machine only the topology is known
   const topo::whole_machine& whole;
   const topology& usable;
+  unsigned workers = usable.usable();  ///< of a pool by default
 };
 
 /// The ids of all rules, in order of effect.

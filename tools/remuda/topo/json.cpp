@@ -111,15 +111,15 @@ ordered_json host_json(const topo::host& host) {
           {"groups", std::move(groups)}};
 }
 
-ordered_json usable_json(const chosen_machine& machine) {
+ordered_json usable_json(const topology& usable, const default_pool& by_default) {
   std::vector<unsigned> cpus;
-  cpus.reserve(machine.usable.cpus.size());
-  for (const cpu& each : machine.usable.cpus) cpus.push_back(each.os_index);
-  const double quota = machine.usable.cpu_quota;
+  cpus.reserve(usable.cpus.size());
+  for (const cpu& each : usable.cpus) cpus.push_back(each.os_index);
+  const double quota = usable.cpu_quota;
   return {{"cpus", topo::to_cpu_list(cpus)},
           {"quota", std::isinf(quota) ? ordered_json() : ordered_json(quota)},
-          {"workers", machine.usable.usable()},
-          {"why", why_workers(machine)}};
+          {"workers", by_default.workers},
+          {"why", by_default.why}};
 }
 
 ordered_json workers_json(const topo_report& report) {
@@ -140,7 +140,7 @@ ordered_json workers_json(const topo_report& report) {
 std::string to_json(const topo_report& report) {
   const ordered_json all = {{"described", !report.machine.is_this_machine},
                             {"machine", machine_json(report)},
-                            {"usable", usable_json(report.machine)},
+                            {"usable", usable_json(report.machine.usable, report.by_default)},
                             {"host", report.host ? host_json(*report.host) : ordered_json()},
                             {"workers", workers_json(report)}};
   // Names come from files that may hold any bytes.

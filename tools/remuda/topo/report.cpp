@@ -3,10 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
-
-#include "tools/remuda/words.hpp"
 
 namespace remuda::tool {
 
@@ -30,25 +27,6 @@ std::vector<unsigned> members(const topo::victim_ring& ring) {
   for (std::size_t i = 0; i < ring.size(); ++i) workers.push_back(ring[i]);
   std::sort(workers.begin(), workers.end());
   return workers;
-}
-
-std::string why_workers(const chosen_machine& machine) {
-  const topology& usable = machine.usable;
-  const std::size_t cpus = usable.cpus.size();
-  const std::string mask = machine.is_this_machine || machine.mask_given
-                               ? counted(cpus, "CPU") + " in the mask"
-                               : counted(cpus, "CPU") + ", all of the machine";
-  if (std::isinf(usable.cpu_quota)) return mask + ", no quota";
-  if (usable.usable() == cpus && usable.cpu_quota >= static_cast<double>(cpus)) {
-    return fmt::format("{}; the quota of {:g} CPUs allows them all", mask, usable.cpu_quota);
-  }
-  if (usable.cpu_quota < 1) {
-    return fmt::format("{}; the quota of {:g} CPUs is less than one, and a pool has at least one worker", mask,
-                       usable.cpu_quota);
-  }
-  const bool whole = std::floor(usable.cpu_quota) == usable.cpu_quota;
-  return fmt::format("{}, but a quota of {:g} CPUs{}", mask, usable.cpu_quota,
-                     whole ? "" : ", rounded down so that the kernel never stops a worker in mid-period");
 }
 
 std::vector<std::vector<unsigned>> workers_of_threads(const topo_report& report) {

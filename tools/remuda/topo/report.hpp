@@ -7,6 +7,7 @@
 
 #include "runtime/topo/host.hpp"
 #include "runtime/topo/placement.hpp"
+#include "tools/remuda/default_pool.hpp"
 #include "tools/remuda/machine.hpp"
 
 namespace remuda::tool {
@@ -14,6 +15,7 @@ namespace remuda::tool {
 struct topo_report {
   chosen_machine machine;
   std::optional<topo::host> host;  ///< of this machine only
+  default_pool by_default;
   unsigned workers = 0;
   bool workers_given = false;  ///< by --workers
   topo::placement placed;
@@ -24,9 +26,6 @@ std::string nearness(const topo_report& report, unsigned worker, unsigned ring);
 
 /// The members of a ring, ascending.
 std::vector<unsigned> members(const topo::victim_ring& ring);
-
-/// Why a pool has so many workers by default: "2 CPUs in the mask, no quota".
-std::string why_workers(const chosen_machine& machine);
 
 /// The workers on each CPU, by place in whole.threads.
 std::vector<std::vector<unsigned>> workers_of_threads(const topo_report& report);

@@ -347,10 +347,10 @@ void put_rings_by_shape(text& into, const topo_report& report) {
 }
 
 void put_workers(text& into, const topo_report& report) {
-  const unsigned by_default = report.machine.usable.usable();
+  const unsigned by_default = report.by_default.workers;
   put(into, "\nWorkers: {}{}\n", report.workers,
       report.workers_given ? fmt::format(", as --workers says; a pool has {} by default", by_default) : "");
-  put(into, "  {} by default: {}\n", by_default, why_workers(report.machine));
+  put(into, "  {} by default: {}\n", by_default, report.by_default.why);
   put(into, "Steal rings: whom a worker without tasks asks, the nearest first\n");
   if (report.workers > most_workers_one_by_one) {
     put_rings_by_shape(into, report);
