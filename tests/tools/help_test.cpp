@@ -1,6 +1,8 @@
 // What tells people how the program is used: --help of every verb, the manual page and the completion of the shell.
 // They are held against the verbs and options that the program has, so that they cannot drift apart.
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <regex>
 #include <set>
@@ -105,24 +107,80 @@ TEST(Help, TheManualTellsOfEveryVerbAndEachOfItsOptionsAndOfNoOthers) {
   }
 }
 
-/// What bash offers for the last of these words, sorted.
-std::set<std::string> completed(const verb& words) {
-  const temporary_folder folder;
-  std::string script = "source \"$1\"\nCOMP_WORDS=(\"$2\"";
-  for (const std::string& each : words) script += " '" + each + "'";
-  script += ")\nCOMP_CWORD=" + std::to_string(words.size()) + "\n";
-  script +=
-      "_remuda \"$2\" '" + words.back() + "' \"${COMP_WORDS[COMP_CWORD-1]}\"\nprintf '%s\\n' \"${COMPREPLY[@]}\"\n";
-  const finished f =
-      run_program({"/bin/bash", folder.write("ask", script).native(), REMUDA_COMPLETION, REMUDA_PROGRAM});
+/// Path of a shell; empty where it is not installed.
+std::string shell(const char* name) {
+  for (const char* folder : {"/bin/", "/usr/bin/"}) {
+    if (const std::string path = std::string(folder) + name; ::access(path.c_str(), X_OK) == 0) return path;
+  }
+  return {};
+}
+
+/// What a shell offers for the last of these words, sorted.
+using offer = std::set<std::string> (*)(const verb& words);
+
+std::set<std::string> offered_by(const std::vector<std::string>& command) {
+  const finished f = run_program(command);
   EXPECT_EQ(f.err, "");
   std::set<std::string> offered;
   std::istringstream lines(f.out);
-  for (std::string line; std::getline(lines, line);) offered.insert(line);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.empty()) offered.insert(line);
+  }
   return offered;
 }
 
-TEST(Completion, OffersEveryVerbAndWhatFollowsIt) {
+std::string quoted(const verb& words) {
+  std::string text;
+  for (const std::string& each : words) text += " '" + each + "'";
+  return text;
+}
+
+std::set<std::string> offered_by_bash(const verb& words) {
+  const temporary_folder folder;
+  const std::string script = "source \"$1/remuda.bash\"\nCOMP_WORDS=(\"$2\"" + quoted(words) +
+                             ")\nCOMP_CWORD=" + std::to_string(words.size()) + "\n_remuda \"$2\"" +
+                             quoted({words.back()}) +
+                             " \"${COMP_WORDS[COMP_CWORD-1]}\"\nprintf '%s\\n' \"${COMPREPLY[@]}\"\n";
+  return offered_by({shell("bash"), folder.write("ask", script).native(), REMUDA_COMPLETION, REMUDA_PROGRAM});
+}
+
+/// Of zsh's own completion only what the function calls is here: as it takes the words that begin as the current one.
+std::set<std::string> offered_by_zsh(const verb& words) {
+  const temporary_folder folder;
+  const std::string script =
+      "compadd() { shift; print -rl -- \"${(@M)@:#${words[CURRENT]}*}\" }\n"
+      "_files() { print -rl -- ${words[CURRENT]}*(N) }\n"
+      "fpath=(\"$1\" $fpath)\nautoload -Uz _remuda\n"
+      "words=(\"$2\"" +
+      quoted(words) + ")\nCURRENT=" + std::to_string(words.size() + 1) + "\nask() { _remuda }\nask\n";
+  return offered_by({shell("zsh"), "-f", folder.write("ask", script).native(), REMUDA_COMPLETION, REMUDA_PROGRAM});
+}
+
+std::set<std::string> offered_by_fish(const verb& words) {
+  const temporary_folder folder;
+  const std::string home = "HOME=" + folder.path().native();
+  const std::string script =
+      "set -x PATH (dirname $argv[2]) $PATH\nsource $argv[1]/remuda.fish\n"
+      "complete -C \"remuda " +
+      joined(words) + "\" | string replace -r '\\t.*' ''\n";
+  return offered_by({"/usr/bin/env", home, "XDG_CONFIG_HOME=" + folder.path().native(), shell("fish"), "--no-config",
+                     folder.write("ask", script).native(), REMUDA_COMPLETION, REMUDA_PROGRAM});
+}
+
+struct completing_shell {
+  const char* name;
+  offer offered;
+};
+
+class Completion : public testing::TestWithParam<completing_shell> {
+ protected:
+  void SetUp() override {
+    if (shell(GetParam().name).empty()) GTEST_SKIP() << "there is no " << GetParam().name << " here";
+  }
+  static std::set<std::string> completed(const verb& words) { return GetParam().offered(words); }
+};
+
+TEST_P(Completion, OffersEveryVerbAndWhatFollowsIt) {
   const std::vector<verb> all = verbs_below({});
   std::set<std::string> first;
   for (const verb& each : all) {
@@ -138,18 +196,24 @@ TEST(Completion, OffersEveryVerbAndWhatFollowsIt) {
   EXPECT_EQ(completed({"to"}), (std::set<std::string>{"topo"}));
 }
 
-TEST(Completion, OffersTheOptionsOfTheVerb) {
-  std::set<std::string> options = options_of({"topo"});
+TEST_P(Completion, OffersTheOptionsOfTheVerb) {
+  const std::set<std::string> options = options_of({"topo"});
   EXPECT_EQ(options.count("--svg"), 1U);
   EXPECT_EQ(completed({"topo", "--"}), options);
   EXPECT_EQ(completed({"topo", "--cpus", "0-3", "--sv"}), (std::set<std::string>{"--svg"}));
   EXPECT_EQ(completed({"topo", "--topo"}), (std::set<std::string>{"--topology"}));
 }
 
-TEST(Completion, OffersFilesWhereAnOptionWantsAValue) {
+TEST_P(Completion, OffersFilesWhereAnOptionWantsAValue) {
   const temporary_folder folder;
   const std::string file = folder.write("machine.xml", "").native();
   EXPECT_EQ(completed({"topo", "--topology", file.substr(0, file.size() - 3)}), (std::set<std::string>{file}));
 }
+
+INSTANTIATE_TEST_SUITE_P(Shells, Completion,
+                         testing::Values(completing_shell{"bash", offered_by_bash},
+                                         completing_shell{"zsh", offered_by_zsh},
+                                         completing_shell{"fish", offered_by_fish}),
+                         [](const auto& instance) { return std::string(instance.param.name); });
 
 }  // namespace
