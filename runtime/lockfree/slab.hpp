@@ -8,9 +8,9 @@
 //
 // Heaps and chunks are never freed: at thread exit the heap, with its blocks, waits in the claim list for the next new
 // thread of its home. That is the NUMA node on which the thread ran that made the heap: workers are pinned before they
-// allocate, and the first touch put the memory there. So what a worker inherits is near, and the memory in use is that
-// of the busiest moment of each node. A pointer to a heap is good for ever, also in the last thread_local destructor of
-// a thread and in a child of fork(), where there is no lock that a lost thread might hold.
+// allocate, and the first touch put the memory there. So what a pinned worker inherits is near, and the memory in use
+// is that of the busiest moment of each node. A pointer to a heap is good for ever, also in the last thread_local
+// destructor of a thread and in a child of fork(), where there is no lock that a lost thread might hold.
 #pragma once
 
 #include <cstddef>

@@ -35,12 +35,14 @@ hwloc_handle load(unsigned long more_flags, ChooseSource choose_source) {
   return handle;
 }
 
-// Whether the kernel tells kinds of cores: Intel's two, or capacities on Arm. Elsewhere hwloc would read the
-// frequencies of each CPU, which cost a start some milliseconds on large machines, and whose differences make no other
-// kind of core.
+// Whether the kernel may tell kinds of cores: Intel's two, or capacities elsewhere. Where not, hwloc would read the
+// frequencies of each CPU, which cost a start some milliseconds on large machines.
 bool may_be_hybrid() {
-  return access("/sys/devices/cpu_atom/cpus", F_OK) == 0 ||
-         access("/sys/devices/system/cpu/cpu0/cpu_capacity", F_OK) == 0;
+#if defined(__x86_64__)
+  return access("/sys/devices/cpu_atom/cpus", F_OK) == 0;
+#else
+  return access("/sys/devices/system/cpu/cpu0/cpu_capacity", F_OK) == 0;
+#endif
 }
 
 // How many CPUs "pack:2 [numa] core:4 pu:2(..)" describes: the product of the numbers outside of brackets. hwloc would
@@ -101,18 +103,23 @@ std::vector<cpu> read_cpus(hwloc_topology_t loaded) {
   return cpus;
 }
 
-// Intel names the types of its cores; of two kinds of another maker the faster one is what others call P.
-std::string name_of_kind(unsigned index, unsigned count, unsigned info_count, const hwloc_info_s* infos) {
+std::string_view value_of(std::string_view name, unsigned info_count, const hwloc_info_s* infos) {
   for (unsigned i = 0; i < info_count; ++i) {
-    if (std::string_view(infos[i].name) != "CoreType") continue;
-    if (std::string_view(infos[i].value) == "IntelAtom") return "E";
-    if (std::string_view(infos[i].value) == "IntelCore") return "P";
+    if (name == infos[i].name) return infos[i].value;
   }
+  return {};
+}
+
+// Intel names the types of its cores; of two kinds of another maker the faster one is what others call P.
+std::string name_of_kind(unsigned index, unsigned count, std::string_view core_type) {
+  if (core_type == "IntelAtom") return "E";
+  if (core_type == "IntelCore") return "P";
   if (count == 2) return index == 0 ? "E" : "P";
   return "kind " + std::to_string(index);
 }
 
-// hwloc also tells kinds apart where the efficiency of each is not known: that is no order, and no kinds.
+// hwloc also tells kinds apart where their order is not known, and where nothing but the highest frequency differs, as
+// it does between cores of one kind, of which some are better made.
 void read_kinds(hwloc_topology_t loaded, known_machine& into) {
   const int count = hwloc_cpukinds_get_nr(loaded, 0);
   const bitmap of_kind(hwloc_bitmap_alloc());
@@ -124,8 +131,9 @@ void read_kinds(hwloc_topology_t loaded, known_machine& into) {
     unsigned info_count = 0;
     hwloc_info_s* infos = nullptr;
     if (hwloc_cpukinds_get_info(loaded, k, of_kind.get(), &efficiency, &info_count, &infos, 0) != 0) return;
-    if (efficiency < 0) return;
-    names.push_back(name_of_kind(k, static_cast<unsigned>(count), info_count, infos));
+    const std::string_view core_type = value_of("CoreType", info_count, infos);
+    if (efficiency < 0 || (core_type.empty() && value_of("LinuxCapacity", info_count, infos).empty())) return;
+    names.push_back(name_of_kind(k, static_cast<unsigned>(count), core_type));
     for (cpu& each : cpus) {
       if (hwloc_bitmap_isset(of_kind.get(), each.os_index) != 0) each.efficiency_class = k;
     }

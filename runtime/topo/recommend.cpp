@@ -79,7 +79,7 @@ struct facts {
       taken_share = *set_up.steal_share;
       taken_by = "the hypervisor kept " + percent(taken_share) + " of the CPU time since boot for others (steal time)";
     }
-    if (measured == nullptr) return;
+    if (measured == nullptr || in_doubt()) return;
     std::vector<double> lost;
     lost.reserve(measured->jitter.size());
     for (const auto& each : measured->jitter) lost.push_back(each.lost_share);
@@ -91,8 +91,8 @@ struct facts {
     taken_by = "a busy thread did not run for " + percent(taken_share) + " of the time (jitter, median of the CPUs)";
   }
   bool crowded() const { return taken_share > crowded_share; }
-  /// A setting that follows from figures is only as good as they are: what was measured beside others is no reason to
-  /// leave what is built in. (That others are there is one, for other settings.)
+  /// A setting that follows from figures is only as good as they are: what was measured while others were at work for a
+  /// moment is no reason to leave what is built in. What the system counts since boot is.
   bool in_doubt() const { return measured != nullptr && !measured->doubts.empty(); }
 };
 

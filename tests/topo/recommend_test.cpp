@@ -147,6 +147,7 @@ TEST(Recommend, MeasurementsInDoubtChangeNothingThatRestsOnThem) {
   measurements m = measured();
   m.steals = {{"smt", measured_as(60)}, {"remote", measured_as(700)}};
   EXPECT_NE(recommend(t, {}, &m).settings, tuned_settings{});
+  m.jitter = {{0, 0.2, 50'000, 3}};
   m.doubts = {"other processes used 50 % of the time"};
   const profile p = recommend(t, {}, &m);
   EXPECT_EQ(p.settings, tuned_settings{});

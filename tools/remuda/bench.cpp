@@ -78,14 +78,20 @@ std::string measurements_in(const std::string& file) try {
 }
 
 /// What the pools of the benchmark programs run with: not what this user's folder happens to hold.
-void use_profile(const std::string& file) {
-  if (!file.empty()) {
-    if (const looked_at seen = look_at_profile(file); !seen.why_not.empty()) {
-      throw ending(failed, fmt::format("--profile: {}: {}; `remuda tune -o FILE` writes one", one_line(file),
-                                       one_line(seen.why_not)));
-    }
+/// Returns what the report says of it.
+std::string use_profile(const std::string& file) {
+  if (file.empty()) {
+    ::setenv("REMUDA_PROFILE", "", 1);
+    return {};
   }
-  ::setenv("REMUDA_PROFILE", file.empty() ? "" : fs::absolute(file).c_str(), 1);
+  const looked_at seen = look_at_profile(file);
+  if (!seen.why_not.empty()) {
+    throw ending(failed, fmt::format("--profile: {}: {}; `remuda tune -o FILE` writes one", one_line(file),
+                                     one_line(seen.why_not)));
+  }
+  const fs::path path = fs::absolute(file);
+  ::setenv("REMUDA_PROFILE", path.c_str(), 1);
+  return fmt::format("{}, made at {}", path.filename().native(), seen.what->made_at);
 }
 
 void tell(const bench::report& r, bool json) {
@@ -128,8 +134,7 @@ void run_and_report(const bench_options& o) {
   r.quick = o.quick;
   r.filter = o.filter;
   if (!o.measurements.empty()) r.measurements = measurements_in(o.measurements);
-  use_profile(o.profile);
-  r.host.profile = o.profile;
+  r.host.profile = use_profile(o.profile);
   const auto before = bench::look_at_host();
   r.taken_at = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::now()));
   // before anything is measured: an hour of measuring must not end in a folder that cannot be written

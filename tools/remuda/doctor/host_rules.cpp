@@ -97,9 +97,10 @@ result quota(const patient& who) {
   return found(
       severity::may_hurt,
       fmt::format("A quota of {:g} CPUs for {:g} CPUs in the mask{}", allowed, cpus,
-                  left > 0 ? fmt::format("; a pool has {}, as {:g} would overdraw it",
-                                         counted(who.usable.usable(), "worker"), std::ceil(allowed))
-                           : ""),
+                  left > 0 && who.workers == who.usable.usable()
+                      ? fmt::format("; a pool has {}, as {:g} would overdraw it", counted(who.workers, "worker"),
+                                    std::ceil(allowed))
+                      : ""),
       "threads beside the workers, and second pools, use up the quota as well; then all stop until the period ends",
       fmt::format("instead of a quota a cpuset of {} CPUs, which never stops anybody; else {}", std::ceil(allowed),
                   lift_strictest_quota(who)));
