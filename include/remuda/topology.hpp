@@ -21,8 +21,7 @@ struct cpu {
   unsigned package = unknown_id;    ///< socket
   unsigned numa_node = unknown_id;  ///< the kernel's number of the NUMA node whose memory is nearest
   unsigned smt_rank = 0;            ///< place among the usable threads of its core; 0 = first
-  unsigned efficiency_class =
-      0;  ///< of its core, on hybrid machines: the greater, the faster; 0 = slowest, or all alike
+  unsigned efficiency_class = 0;    ///< of its core: the greater, the faster; 0 = slowest, or all are alike
 
   friend bool operator==(const cpu&, const cpu&) = default;
 };
