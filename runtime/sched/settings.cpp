@@ -62,17 +62,9 @@ table& read_so_far() {
   return *t;
 }
 
-/// Empty when it may be used here.
-std::string why_not(const profile& p) {
-  const auto now = topo::boot_state();
-  // Since that look at the machine it can have become no other one. This is all there is to check then, as to look at
-  // the machine again is what the profile saves.
-  if (p.settings.topology_from_cache && topo::still_holds(p.topology, now)) {
-    topo::adopt_machine(p.topology.xml);
-    return {};
-  }
-  const std::string differs = difference(p.machine, this_machine_fingerprint());
-  return differs.empty() ? "" : "it was made for another machine (" + differs + ")";
+/// Since the profile's look at the machine it can have become no other one.
+bool knows_this_machine(const profile& p) {
+  return p.settings.topology_from_cache && topo::still_holds(p.topology, topo::boot_state());
 }
 
 void warn(const std::string& path, const std::string& why) {
@@ -89,6 +81,7 @@ std::shared_ptr<const loaded_profile> read(const std::string& path, const file_i
   try {
     const profile p = load_profile(path);
     if (const std::string why = why_not(p); !why.empty()) throw error(why);
+    if (knows_this_machine(p)) topo::adopt_machine(p.topology.xml);
     file->settings = p.settings;
   } catch (const std::bad_alloc&) {
     throw;
@@ -137,6 +130,13 @@ found_profile find_profile(const std::optional<std::string>& option) {
   // Where even that cannot be asked, as in a folder of somebody else's, there is none.
   if (path.empty() || stat(path.c_str(), &file) != 0) return {};
   return {profile_source::user_folder, std::move(path)};
+}
+
+std::string why_not(const profile& p) {
+  // Nothing else is checked then, as to look at the machine again is what the profile saves.
+  if (knows_this_machine(p)) return {};
+  const std::string differs = difference(p.machine, this_machine_fingerprint());
+  return differs.empty() ? "" : "it was made for another machine (" + differs + ")";
 }
 
 unsigned workers_of(worker_rule rule, const topology& machine) {

@@ -24,6 +24,9 @@ found_profile find_profile(const std::optional<std::string>& option);
 /// Where the user's own profile lies, whether it is there or not; empty when the environment does not say.
 std::string user_profile_path();
 
+/// Why this profile is not one for the machine that runs this; empty when it is.
+std::string why_not(const profile& p);
+
 /// What a pool's options say of these.
 struct asked_settings {
   std::optional<std::string> profile;

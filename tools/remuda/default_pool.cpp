@@ -7,7 +7,6 @@
 
 #include "remuda/error.hpp"
 #include "runtime/sched/settings.hpp"
-#include "runtime/topo/fingerprint.hpp"
 #include "tools/remuda/settings_table.hpp"
 #include "tools/remuda/words.hpp"
 
@@ -39,13 +38,7 @@ looked_at look_at_profile(const std::string& path) {
   looked_at seen;
   try {
     seen.what = load_profile(path);
-    // What pools do not ask either: see still_holds().
-    if (seen.what->settings.topology_from_cache && topo::still_holds(seen.what->topology, topo::boot_state())) {
-      return seen;
-    }
-    if (const std::string differs = difference(seen.what->machine, this_machine_fingerprint()); !differs.empty()) {
-      seen.why_not = "it was made for another machine: " + differs;
-    }
+    seen.why_not = detail::why_not(*seen.what);
   } catch (const error& e) {
     seen.why_not = e.what();
   }
