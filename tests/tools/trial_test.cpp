@@ -1,5 +1,7 @@
 // Descriptions of machines are tried out in a child process first, as on some damaged XML hwloc crashes or never ends.
 
+#include "tools/remuda/trial.hpp"
+
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,7 +16,6 @@
 
 #include "run_remuda.hpp"
 #include "tests/topo/machines.hpp"
-#include "tools/remuda/trial.hpp"
 
 namespace {
 
