@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -37,12 +38,32 @@ inline void start_and_end_a_thread() {
   EXPECT_TRUE(eventually([id] { return !is_thread(id); }));
 }
 
+inline std::string thread_file(pid_t thread, const char* name) {
+  std::ifstream in("/proc/self/task/" + std::to_string(thread) + "/" + name);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+/// A thread that was joined may still be in the system's lists for a moment, but the kernel marks it before join()
+/// returns.
+inline bool is_exiting(pid_t thread) {
+  const std::string stat = thread_file(thread, "stat");
+  std::istringstream after_name(stat.substr(std::min(stat.size(), stat.rfind(')') + 1)));
+  char state = 0;
+  long parent = 0, group = 0, session = 0, terminal = 0, its_group = 0;
+  unsigned long flags = 0;
+  after_name >> state >> parent >> group >> session >> terminal >> its_group >> flags;
+  constexpr unsigned long pf_exiting = 0x4;
+  return !after_name || (flags & pf_exiting) != 0;
+}
+
+/// The threads of this process that have not ended.
 inline std::set<pid_t> thread_ids() {
   // A sanitizer starts a thread of its own beside the first one; it shall not look like one that a test has started.
   [[maybe_unused]] static const bool first_time = (start_and_end_a_thread(), true);
   std::set<pid_t> ids;
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) {
-    ids.insert(static_cast<pid_t>(std::stol(entry.path().filename().string())));
+    const auto id = static_cast<pid_t>(std::stol(entry.path().filename().string()));
+    if (!is_exiting(id)) ids.insert(id);
   }
   return ids;
 }
@@ -58,11 +79,6 @@ inline std::set<std::string> descriptors() {
     }
   }
   return all;
-}
-
-inline std::string thread_file(pid_t thread, const char* name) {
-  std::ifstream in("/proc/self/task/" + std::to_string(thread) + "/" + name);
-  return {std::istreambuf_iterator<char>(in), {}};
 }
 
 inline std::string thread_name(pid_t thread) {
