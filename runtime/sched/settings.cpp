@@ -80,8 +80,11 @@ std::shared_ptr<const loaded_profile> read(const std::string& path, const file_i
   file->identity = identity;
   try {
     const profile p = load_profile(path);
-    if (const std::string why = why_not(p); !why.empty()) throw error(why);
-    if (knows_this_machine(p)) topo::adopt_machine(p.topology.xml);
+    if (knows_this_machine(p)) {
+      topo::adopt_machine(p.topology.xml);
+    } else if (const std::string why = why_not(p); !why.empty()) {
+      throw error(why);
+    }
     file->settings = p.settings;
   } catch (const std::bad_alloc&) {
     throw;

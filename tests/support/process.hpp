@@ -6,7 +6,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -43,17 +42,23 @@ inline std::string thread_file(pid_t thread, const char* name) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
+/// What the thread's stat file says after its name, which may hold anything; empty when the thread is gone.
+inline std::string stat_after_name(pid_t thread) {
+  const std::string stat = thread_file(thread, "stat");
+  const auto end_of_name = stat.rfind(')');
+  return end_of_name == std::string::npos ? "" : stat.substr(end_of_name + 1);
+}
+
 /// A thread that was joined may still be in the system's lists for a moment, but the kernel marks it before join()
 /// returns.
 inline bool is_exiting(pid_t thread) {
-  const std::string stat = thread_file(thread, "stat");
-  std::istringstream after_name(stat.substr(std::min(stat.size(), stat.rfind(')') + 1)));
-  char state = 0;
-  long parent = 0, group = 0, session = 0, terminal = 0, its_group = 0;
+  std::istringstream fields(stat_after_name(thread));
+  std::string other;
+  for (int i = 0; i < 6; ++i) fields >> other;  // state, parent, group, session, terminal and its group
   unsigned long flags = 0;
-  after_name >> state >> parent >> group >> session >> terminal >> its_group >> flags;
+  fields >> flags;
   constexpr unsigned long pf_exiting = 0x4;
-  return !after_name || (flags & pf_exiting) != 0;
+  return !fields || (flags & pf_exiting) != 0;
 }
 
 /// The threads of this process that have not ended.
@@ -88,11 +93,7 @@ inline std::string thread_name(pid_t thread) {
 }
 
 /// True when the kernel says that the thread sleeps.
-inline bool is_asleep(pid_t thread) {
-  const std::string stat = thread_file(thread, "stat");
-  const auto end_of_name = stat.rfind(')');
-  return end_of_name != std::string::npos && stat.compare(end_of_name, 3, ") S") == 0;
-}
+inline bool is_asleep(pid_t thread) { return stat_after_name(thread).starts_with(" S"); }
 
 /// True when the process is one that a zygote keeps for the next worker, and has come to its sleep.
 inline bool is_waiting_in_reserve(pid_t process) {
