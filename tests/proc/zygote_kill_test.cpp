@@ -62,9 +62,7 @@ class heir {
 };
 
 bool is_stopped(pid_t process) {
-  std::ifstream in("/proc/" + std::to_string(process) + "/stat");
-  const std::string stat{std::istreambuf_iterator<char>(in), {}};
-  return stat.find(") T") != std::string::npos;
+  return read_file("/proc/" + std::to_string(process) + "/stat").find(") T") != std::string::npos;
 }
 
 class ZygoteDeaths : public testing::TestWithParam<start_method> {};
@@ -269,12 +267,9 @@ TEST(ZygoteStart, P22_AParentKilledWhileStaticConstructorsOfTheZygoteRun) {
   ASSERT_TRUE(eventually([&] {
     std::ifstream(children) >> child;
     // executed already, and asleep in the constructor
-    std::ifstream in("/proc/" + std::to_string(child) + "/environ");
-    const std::string environment{std::istreambuf_iterator<char>(in), {}};
-    std::ifstream stat("/proc/" + std::to_string(child) + "/stat");
-    const std::string state{std::istreambuf_iterator<char>(stat), {}};
-    return child > 0 && environment.find(detail::zygote_variable) != std::string::npos &&
-           state.find(") S") != std::string::npos;
+    const std::string folder = "/proc/" + std::to_string(child);
+    return child > 0 && read_file(folder + "/environ").find(detail::zygote_variable) != std::string::npos &&
+           read_file(folder + "/stat").find(") S") != std::string::npos;
   }));
   const os::unique_fd stalled = os::pidfd_open(child);
   ASSERT_EQ(kill(parent, SIGKILL), 0);

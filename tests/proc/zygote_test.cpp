@@ -378,10 +378,7 @@ TEST(Zygote, P24_StartsFromAProgramWithThreads) {
 
 TEST(Zygote, P24_IsTheSameProgramWithTheSameArguments) {
   zygote z(start_method::zygote);
-  const auto file = [](pid_t pid, const char* name) {
-    std::ifstream in("/proc/" + std::to_string(pid) + "/" + name);
-    return std::string{std::istreambuf_iterator<char>(in), {}};
-  };
+  const auto file = [](pid_t pid, const char* name) { return read_file("/proc/" + std::to_string(pid) + "/" + name); };
   EXPECT_EQ(file(z.pid(), "cmdline"), file(getpid(), "cmdline"));
   EXPECT_EQ(std::filesystem::read_symlink("/proc/" + std::to_string(z.pid()) + "/exe"),
             std::filesystem::read_symlink("/proc/self/exe"));

@@ -285,13 +285,18 @@ TEST(Promise25CrashSteps, WaitingForRoomIsAsRunning) {
   const remuda::test::gate_opener opener(receiver);
   auto first = s.occupy(1);
   first.on_done([&](const auto&) { receiver.wait(); });  // on the thread that would take the results
-  constexpr std::size_t bytes = 400 << 10;               // two of them fit
+  // Its end, and with it the callback, comes before the first result that needs room.
+  auto held = s.submit_call(0, wait_for_file, s.runs(2), s.points.file("gate2"), 2);
+  constexpr std::size_t bytes = 400 << 10;  // two of them fit
   std::vector<remuda::future<std::string>> results;
   for (int i = 0; i < 4; ++i) results.push_back(s.submit_call(0, large, s.runs(10 + i), bytes));
   s.submit_behind();
   s.open(1);
+  ASSERT_TRUE(eventually([&] { return receiver.arrived() == 1; }));
+  s.open(2);
   s.points.reached(fault::waiting_for_room);
   receiver.open();
+  EXPECT_EQ(held.get(), 2);
   EXPECT_EQ(results[0].get().size(), bytes);
   EXPECT_EQ(results[1].get().size(), bytes);
   EXPECT_THROW(results[2].get(), remuda::worker_died);
@@ -336,12 +341,15 @@ TEST(Promise25CrashSteps, TooManyDeathsInARowBreakThePool) {
   scene s(options);
   s.points.die_at(fault::in_task);
   faults::touch(s.deadly());  // the replacements die in the initializer
+  auto first = s.occupy(2);   // until all are submitted, which a broken pool would refuse
   auto guilty = s.submit(1);
   s.submit_behind();
+  s.open(2);
+  EXPECT_EQ(first.get(), 2);
   EXPECT_THROW(guilty.get(), remuda::worker_died);
   for (auto& f : s.behind) EXPECT_THROW(f.get(), remuda::broken_pool_error);
   for (int i = 0; i < 20; ++i) EXPECT_EQ(runs_in(s.runs(100 + i)), 0U);
-  EXPECT_THROW(s.pool->submit(task, s.runs(2), 2), remuda::broken_pool_error);
+  EXPECT_THROW(s.pool->submit(task, s.runs(3), 3), remuda::broken_pool_error);
   EXPECT_EQ(s.pool->stats().died, 3U);
   s.end();
   EXPECT_TRUE(has_no_child());
@@ -360,8 +368,10 @@ TEST(Promise25CrashSteps, AsleepNothingIsUnderWay) {
 
 TEST(Promise25CrashSteps, WhatIsSentToASleeperGoesElsewhere) {
   scene s;
-  s.points.stop_at(fault::before_sleep);
-  EXPECT_EQ(s.submit(1).get(), 1);
+  auto first = s.occupy(1);
+  s.points.stop_at(fault::before_sleep);  // the next one: it is in a task
+  s.open(1);
+  EXPECT_EQ(first.get(), 1);
   const pid_t sleeper = s.points.reached(fault::before_sleep);
   s.submit_behind();
   ASSERT_EQ(::kill(sleeper, SIGKILL), 0);

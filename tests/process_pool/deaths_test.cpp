@@ -24,6 +24,7 @@ using namespace std::chrono_literals;
 using remuda::test::children_of;
 using remuda::test::death_of;
 using remuda::test::eventually;
+using remuda::test::file_gate;
 using remuda::test::parent_of;
 using remuda::test::processes_of;
 using remuda::test::with_workers;
@@ -220,8 +221,12 @@ TEST(Promise25Deaths, InARowBreakThePool) {
   remuda::process_pool pool{options};
   std::vector<remuda::future<void>> dead;
   std::vector<remuda::future<int>> pending;
+  const file_gate gate;  // until all are submitted, which a broken pool would refuse
+  const auto first = pool.submit(file_gate::wait, gate.path());
   for (int i = 0; i < 3; ++i) dead.push_back(pool.submit([] { std::abort(); }));
   for (int i = 0; i < 10; ++i) pending.push_back(pool.submit(twice, i));
+  gate.open();
+  EXPECT_NO_THROW(first.get());
   for (const auto& f : dead) EXPECT_EQ(death_of(f).signal(), SIGABRT);
   for (const auto& f : pending) {
     EXPECT_NE(remuda::test::text_of<remuda::broken_pool_error>(f).find("3 workers died in a row"), std::string::npos);

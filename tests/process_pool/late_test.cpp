@@ -112,6 +112,7 @@ TEST(LateLimit, P26_HoldsBehindATaskThatWasTakenBack) {
   remuda::process_pool pool(with_workers(1));
   const pid_t worker = pool.submit(getpid).get();
   ASSERT_EQ(::kill(worker, SIGSTOP), 0);
+  ASSERT_TRUE(eventually([&] { return remuda::test::state_of(worker) == 'T'; }));
   const auto taken_back = pool.submit([] {});
   ASSERT_TRUE(taken_back.cancel());
   const auto f = pool.submit(remuda::task_options{.timeout = 50ms, .retries = 0}, [] {});

@@ -24,8 +24,8 @@
 namespace {
 
 using remuda::test::eventually;
+using remuda::test::file_gate;
 using remuda::test::processes_of;
-using remuda::test::shared_count;
 using remuda::test::with_workers;
 
 constexpr std::size_t kib = 1024;
@@ -176,18 +176,18 @@ TEST(Promise32Payload, LargeResultsThatNobodyTakesYetDoNotStopTheWorker) {
 TEST(Promise32Payload, RoomThatCameWhileTheTaskRanIsFound) {
   auto options = with_workers(1);
   options.max_payload = 1024 * kib;
-  const shared_count go_on;
   remuda::process_pool pool{options};
+  const file_gate gate;
   const auto first = pool.submit(text_of_size, 700 * kib);
   const auto second = pool.submit(
-      [](const std::string& until_gone) {
-        while (std::filesystem::exists(until_gone)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      [](const std::string& held_by) {
+        file_gate::wait(held_by);
         return text_of_size(700 * kib);
       },
-      go_on.path());
+      gate.path());
   // It runs, and has looked for free room before: nothing will be received from here on until it has written.
   EXPECT_TRUE(first.get() == text_of_size(700 * kib));
-  unlink(go_on.path().c_str());
+  gate.open();
   EXPECT_TRUE(second.wait_for(std::chrono::seconds(60)));
   if (!second.done()) pool.kill();
 }

@@ -20,6 +20,8 @@ namespace {
 using namespace std::chrono_literals;
 using steady = std::chrono::steady_clock;
 using remuda::test::eventually;
+using remuda::test::file_gate;
+using remuda::test::shared_count;
 
 constexpr int many = 1000;  // more than a ring holds
 
@@ -77,13 +79,9 @@ TEST(Promise03ProcessPool, WhatIsOnItsWayToAWorkerIsCancelledToo) {
 }
 
 TEST(Promise03ProcessPool, ThoseCancelledWhileTheyWaitLeaveTheOthersInTheirOrder) {
-  const remuda::test::shared_count go_on;
   remuda::process_pool pool{1};
-  const auto first = pool.submit(
-      [](const std::string& until_gone) {
-        while (std::filesystem::exists(until_gone)) std::this_thread::sleep_for(1ms);
-      },
-      go_on.path());
+  const file_gate gate;
+  const auto first = pool.submit(file_gate::wait, gate.path());
   std::vector<int> order;
   std::vector<remuda::future<int>> all;
   for (int i = 0; i < many; ++i) {
@@ -102,7 +100,7 @@ TEST(Promise03ProcessPool, ThoseCancelledWhileTheyWaitLeaveTheOthersInTheirOrder
   for (int i = 0; i < many; ++i) {
     if (i % 3 != 0 && i <= many - 5) left.push_back(i);
   }
-  unlink(go_on.path().c_str());
+  gate.open();
   pool.shutdown();
   EXPECT_EQ(order, left);
 }
@@ -120,7 +118,15 @@ void hold_and_die(const remuda::shared_buffer<int>& stage) {
 }
 
 TEST(Promise03ProcessPool, WhatADeadWorkerLeavesBehindIsCancelledToo) {
-  remuda::process_pool pool{2};
+  const shared_count started;
+  const file_gate replacement;
+  auto options = remuda::test::with_workers(2);
+  options.initializer = remuda::remote_call(
+      [](const std::string& count, const std::string& gate) {
+        if (shared_count::add(count) > 2) file_gate::wait(gate);
+      },
+      started.path(), replacement.path());
+  remuda::process_pool pool{options};
   const auto stage = pool.make_buffer<int>(2);
   auto held = pool.submit(hold_until, stage, 1);
   auto dead = pool.submit(hold_and_die, stage);
@@ -132,8 +138,9 @@ TEST(Promise03ProcessPool, WhatADeadWorkerLeavesBehindIsCancelledToo) {
   std::atomic_ref<int>(stage[1]).store(1);
   ASSERT_TRUE(eventually([] { return slow_to_send::encoding.load(); }));
   slow_to_send::cancelling = true;
-  // The first of the dead worker's tasks is on its way to the other worker, which is held, so none has begun. Whose
-  // turn comes behind the held one waits for the sending; so there are two threads.
+  // The first of the dead worker's tasks is on its way to the other worker, which is held, as is the one that is to
+  // replace the dead one: so none has begun. Whose turn comes behind the held one waits for the sending; so there are
+  // two threads.
   std::atomic<int> cancelled{0};
   const auto cancel_from = [&](std::size_t first) {
     for (std::size_t i = first; i < behind.size(); i += 2) cancelled += behind[i].cancel() ? 1 : 0;
@@ -142,6 +149,7 @@ TEST(Promise03ProcessPool, WhatADeadWorkerLeavesBehindIsCancelledToo) {
   cancel_from(1);
   even.join();
   EXPECT_EQ(cancelled, 20);
+  replacement.open();
   std::atomic_ref<int>(stage[0]).store(1);
   EXPECT_EQ(held.get(), 1);
   EXPECT_THROW(dead.get(), remuda::worker_died);

@@ -14,6 +14,7 @@
 
 #include "tests/support/eventually.hpp"
 #include "tests/support/process.hpp"
+#include "tests/support/process_pool.hpp"
 #include "tests/support/shared_buffer.hpp"
 #include "tests/support/wire.hpp"
 
@@ -22,6 +23,7 @@ namespace {
 using namespace std::chrono_literals;
 using remuda::shared_buffer;
 using remuda::test::eventually;
+using remuda::test::file_gate;
 using remuda::test::fill;
 using remuda::test::flag;
 using remuda::test::ints;
@@ -99,8 +101,11 @@ TEST(Promise32SharedBuffer, CancelledByForceItIsHeldUntilTheWorkerIsGone) {
   auto f = pool.submit([](const ints& s, const ints&) { run_for_ever(s); }, said, pool.make_buffer<int>(1024));
   ASSERT_TRUE(eventually([&] { return flag(said, 0) == 1; }));
   remuda::test::gate gate;
-  pool.submit([] {}).on_done([&](const auto&) { gate.wait(); });
+  const file_gate attached;
+  const auto other = pool.submit(file_gate::wait, attached.path());
+  other.on_done([&](const auto&) { gate.wait(); });
   const remuda::test::gate_opener opener(gate);
+  attached.open();
   ASSERT_TRUE(eventually([&] { return gate.arrived() == 1; }));
   EXPECT_TRUE(f.cancel(remuda::cancel_mode::force));
   EXPECT_TRUE(f.cancelled());
@@ -115,10 +120,13 @@ TEST(Promise32SharedBuffer, PastItsTimeLimitItIsHeldUntilTheWorkerIsGone) {
   remuda::process_pool pool{1};
   auto said = pool.make_buffer<int>(2);
   std::atomic<std::uint64_t> held{0};
+  const file_gate attached;
+  const auto first = pool.submit(file_gate::wait, attached.path());
   auto f = pool.submit(
       remuda::task_options{.timeout = 20ms, .retries = 0}, [](const ints& s, const ints&) { run_for_ever(s); }, said,
       pool.make_buffer<int>(1024));
   f.on_done([&](const auto&) { held = pool.stats().shared; });
+  attached.open();
   EXPECT_THROW(f.get(), remuda::timeout_error);
   EXPECT_TRUE(eventually([&] { return held != 0; }));
   EXPECT_EQ(held, 2 * 4096U);

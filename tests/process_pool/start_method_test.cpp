@@ -208,11 +208,18 @@ TEST_P(BothWays, P29_AReplacementThatGetsNoDescriptorsBreaksThePool) {
   const child_result r = in_child([]() -> std::string {
     remuda::process_pool pool{with_workers(1, GetParam())};
     if (pool.submit(twice, 4).get() != 8) return "a wrong result";
+    const remuda::test::file_gate gate;
     // none is free, and what a death gives back is one too few
     const rlimit few{5, 5};
     if (setrlimit(RLIMIT_NOFILE, &few) != 0) return "no limit";
-    const auto dead = pool.submit([] { std::abort(); });
-    const auto pending = pool.submit(twice, 4);
+    const auto dead = pool.submit(
+        [](const std::string& held_by) {
+          remuda::test::file_gate::wait(held_by);
+          std::abort();
+        },
+        gate.path());
+    const auto pending = pool.submit(twice, 4);  // which a broken pool would refuse
+    gate.open();
     if (death_of(dead).signal() != SIGABRT) return "not the death";
     const std::string text = remuda::test::text_of<remuda::broken_pool_error>(pending);
     return expect_part(text, "replaced") + expect_part(text, std::strerror(EMFILE));

@@ -3,20 +3,26 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdint>
+#include <filesystem>
 #include <numeric>
 #include <remuda/process_pool.hpp>
 #include <remuda/remuda.hpp>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "tests/support/eventually.hpp"
+#include "tests/support/process_pool.hpp"
 
 namespace {
 
 using namespace std::chrono_literals;
 using remuda::test::eventually;
+using remuda::test::file_gate;
+using remuda::test::shared_count;
 
 int add(int a, int b) { return a + b; }
 
@@ -25,10 +31,15 @@ struct answer {
   pid_t process;
 };
 
-answer slow_answer(int name) {
-  std::this_thread::sleep_for(20ms);
+/// One of several that wait for each other, each in a process of its own.
+answer meet(int name, const std::string& count, long all) {
+  shared_count::add(count);
+  const auto arrived = [&] { return std::filesystem::file_size(count) >= static_cast<std::uintmax_t>(all); };
+  if (!eventually(arrived)) throw std::runtime_error("they did not meet");
   return {name + 10, getpid()};
 }
+
+answer answer_of(int name) { return {name + 10, getpid()}; }
 
 /// Same code for both kinds of pool.
 template <class Pool>
@@ -62,9 +73,11 @@ TEST(Promise23ProcessPool, FunctionsLambdasAndClosuresTravel) {
 }
 
 TEST(Promise24ProcessPool, FiftyTasksOnThreeWorkersShowThreeProcesses) {
+  const shared_count here;
   remuda::process_pool pool{3};
   std::vector<remuda::future<answer>> answers;
-  for (int i = 0; i < 50; ++i) answers.push_back(pool.submit(slow_answer, i));
+  for (int i = 0; i < 3; ++i) answers.push_back(pool.submit(meet, i, here.path(), 3));
+  for (int i = 3; i < 50; ++i) answers.push_back(pool.submit(answer_of, i));
   std::set<pid_t> processes;
   for (int i = 0; i < 50; ++i) {
     EXPECT_EQ(answers[static_cast<std::size_t>(i)].get().value, i + 10);
@@ -132,11 +145,15 @@ TEST(Promise03ProcessPool, CancelTakesBackWhatHasNotStarted) {
 
 TEST(Promise04ProcessPool, ATimeOutOfTheWaitLeavesTheTaskRunning) {
   remuda::process_pool pool{1};
-  auto f = pool.submit([] {
-    std::this_thread::sleep_for(100ms);
-    return 3;
-  });
+  const file_gate gate;
+  auto f = pool.submit(
+      [](const std::string& held_by) {
+        file_gate::wait(held_by);
+        return 3;
+      },
+      gate.path());
   EXPECT_THROW(f.get_for(1ms), remuda::timeout_error);
+  gate.open();
   EXPECT_EQ(f.get(), 3);
 }
 

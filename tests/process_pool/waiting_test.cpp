@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "tests/support/eventually.hpp"
+#include "tests/support/process_pool.hpp"
 
 namespace {
 
@@ -25,16 +26,18 @@ using remuda::test::eventually;
 
 int same(int n) { return n; }
 
-int slow(int n) {
-  std::this_thread::sleep_for(50ms);
-  return n;
-}
-
 TEST(Promise01ProcessPool, ACallbackAfterAWaitThatGaveUp) {
   remuda::process_pool pool{1};
   std::atomic<int> seen{0};
-  auto f = pool.submit(slow, 5);
+  const remuda::test::file_gate gate;
+  auto f = pool.submit(
+      [](const std::string& held_by) {
+        remuda::test::file_gate::wait(held_by);
+        return 5;
+      },
+      gate.path());
   EXPECT_FALSE(f.wait_for(1ms));
+  gate.open();
   f.on_done([&](const remuda::future<int>& done) { seen = done.get(); });
   EXPECT_TRUE(eventually([&] { return seen == 5; }));
 }

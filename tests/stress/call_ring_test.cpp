@@ -201,11 +201,14 @@ class parent {
       const std::uint64_t call = tail + chance.below(chance.below(caller_.capacity()) + 1);
       if (call < calls_ && caller_.withdraw(call)) {
         if (withdrawn_[call]++ != 0) return fail();
+        has_withdrawn_.store(true, std_sync::relaxed);
       }
       for (std::uint64_t turns = chance.below(128); turns > 0; --turns) std_sync::pause();
       chance.maybe_yield();
     }
   }
+
+  bool has_withdrawn() const { return has_withdrawn_.load(std_sync::relaxed); }
 
   /// Ends the threads above, if they have not ended: the worker is gone.
   void stop() {
@@ -242,6 +245,7 @@ class parent {
   call_ring_caller<std_sync, slot> caller_;
   marks withdrawn_;  // the withdrawing thread's
   marks kinds_;      // the receiver's
+  atomic<bool> has_withdrawn_{false};
   atomic<bool> stopped_{false};
   atomic<bool> failed_{false};
 };
@@ -252,6 +256,7 @@ void each_call_is_answered_once(std::uint32_t capacity, std::uint64_t calls) {
   std::thread sender([&] { all.send(); });
   std::thread receiver([&] { all.receive(); });
   std::thread withdrawer([&] { all.withdraw(); });
+  EXPECT_TRUE(remuda::test::eventually([&] { return all.has_withdrawn(); })) << "before there is a worker";
   const child_result worker = in_child([&] { return serve(shared.get(), capacity, calls); }, long_enough);
   EXPECT_TRUE(well(worker)) << worker;
   if (!well(worker)) all.stop();

@@ -121,7 +121,9 @@ TEST(Stress19Shutdown, AgainstSubmittersThatAreHeldWhereverTheyAre) {
     std::vector<std::jthread> threads;
     for (int i = 0; i < submitters; ++i) {
       threads.emplace_back([&] {
+        constexpr int most_behind = 10'000;  // the only worker may have lost its core
         for (bool open = true; open;) {
+          while (accepted - ran > most_behind) std::this_thread::yield();
           try {
             pool.post([&ran, l = large{}] { ran += l.bytes[0] == 0 ? 1 : 0; });
             ++accepted;

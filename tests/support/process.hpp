@@ -13,8 +13,6 @@
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <sstream>
 #include <string>
@@ -22,6 +20,7 @@
 #include <thread>
 
 #include "tests/support/eventually.hpp"
+#include "tests/support/read_file.hpp"
 
 namespace remuda::test {
 
@@ -38,8 +37,7 @@ inline void start_and_end_a_thread() {
 }
 
 inline std::string thread_file(pid_t thread, const char* name) {
-  std::ifstream in("/proc/self/task/" + std::to_string(thread) + "/" + name);
-  return {std::istreambuf_iterator<char>(in), {}};
+  return read_file("/proc/self/task/" + std::to_string(thread) + "/" + name);
 }
 
 /// What the thread's stat file says after its name, which may hold anything; empty when the thread is gone.
@@ -97,9 +95,7 @@ inline bool is_asleep(pid_t thread) { return stat_after_name(thread).starts_with
 
 /// True when the process is one that a zygote keeps for the next worker, and has come to its sleep.
 inline bool is_waiting_in_reserve(pid_t process) {
-  std::ifstream in("/proc/" + std::to_string(process) + "/stat");
-  const std::string stat{std::istreambuf_iterator<char>(in), {}};
-  return stat.find("(remuda-reserve) S") != std::string::npos;
+  return read_file("/proc/" + std::to_string(process) + "/stat").find("(remuda-reserve) S") != std::string::npos;
 }
 
 /// A line "KEY: NUMBER" of the thread's status file; -1 without it.

@@ -1,4 +1,5 @@
-// Questions that several tests ask a process pool, and a count that outlives the processes that keep it.
+// Questions that several tests ask a process pool, and two things in files, which go on from process to process: a
+// count and a gate.
 #pragma once
 
 #include <fcntl.h>
@@ -132,6 +133,23 @@ class shared_count {
 
  private:
   std::string path_;
+};
+
+/// Holds tasks back, in whatever process they run, until the test opens it or leaves its scope. Declared after the
+/// pool, it lets the pool's tasks end.
+class file_gate {
+ public:
+  const std::string& path() const { return file_.path(); }
+  void open() const { unlink(path().c_str()); }
+
+  /// What a held task calls, with the path().
+  static void wait(const std::string& path) {
+    if (!eventually([&] { return access(path.c_str(), F_OK) != 0; }))
+      throw std::runtime_error("nobody opened the gate");
+  }
+
+ private:
+  const shared_count file_;
 };
 
 }  // namespace remuda::test

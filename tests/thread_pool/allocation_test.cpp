@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "remuda/thread_pool.hpp"
+#include "runtime/sched/pool_core.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/sanitizer.hpp"
 #include "tests/support/stress.hpp"
@@ -196,12 +197,13 @@ void start_spare_threads(thread_pool& pool, int depth) {
     std::vector<future<int>> futures;
     for (int i = 0; i < most_blocked; ++i) {
       futures.push_back(pool.submit([&, f = all_blocked.get_future()] {
-        {
+        ++blocked;
+        f.wait();
+        // Who came too late to block has its seat still.
+        if (detail::this_thread->seat == nullptr) {
           const std::lock_guard lock(mutex);
           have_blocked.insert(std::this_thread::get_id());
         }
-        ++blocked;
-        f.wait();
         return tree(pool, depth);
       }));
     }

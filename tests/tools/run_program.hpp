@@ -11,11 +11,14 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <iterator>
 #include <string>
 #include <vector>
 
+#include "tests/support/read_file.hpp"
+
 namespace tools_test {
+
+using remuda::test::read_file;
 
 /// A folder for one test, gone with it.
 class temporary_folder {
@@ -45,11 +48,6 @@ class temporary_folder {
  private:
   std::filesystem::path path_;
 };
-
-inline std::string read_file(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
 
 struct finished {
   int status = -1;  ///< exit status; -1 when a signal ended it

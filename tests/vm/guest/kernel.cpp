@@ -11,10 +11,11 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <sstream>
 #include <stdexcept>
 #include <utility>
+
+#include "tests/support/read_file.hpp"
 
 namespace remuda::vm {
 namespace {
@@ -31,9 +32,8 @@ unsigned number_in(const std::string& path) { return static_cast<unsigned>(std::
 }  // namespace
 
 std::string read_text(const std::string& path) {
-  std::ifstream in(path);
-  if (!in) fail(path);
-  return {std::istreambuf_iterator<char>(in), {}};
+  if (access(path.c_str(), R_OK) != 0) fail(path);
+  return test::read_file(path);
 }
 
 void write_text(const std::string& path, const std::string& text) {
@@ -120,7 +120,7 @@ unsigned machine::farness(unsigned from_cpu, unsigned to_cpu) const {
 
 std::set<unsigned> allowed_cpus(pid_t thread) {
   const std::string field = "Cpus_allowed_list:";
-  std::istringstream lines(read_text("/proc/" + std::to_string(thread) + "/status"));
+  std::istringstream lines(test::read_file("/proc/" + std::to_string(thread) + "/status"));
   for (std::string line; std::getline(lines, line);) {
     if (line.starts_with(field)) return parse_list(line.substr(field.size()));
   }

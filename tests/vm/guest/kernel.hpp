@@ -48,7 +48,7 @@ class machine {
   machine();
 };
 
-/// The CPUs on which the kernel lets a thread or process run.
+/// The CPUs on which the kernel lets a thread or process run; none when it has ended.
 std::set<unsigned> allowed_cpus(pid_t thread);
 /// Threads of this process with this name.
 std::vector<pid_t> threads_named(const std::string& name);
