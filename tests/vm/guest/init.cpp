@@ -1,8 +1,8 @@
 // The only program of the emulated machine. As its first process it mounts what the checks read, runs each suite of
 // checks in a process of its own and switches the machine off; as such a process it runs its suite.
 //
-// It speaks to the script that has started the machine: a line "ok NAME" or "not ok NAME" for each check, lines that
-// begin with "   | " for what there is to say about it, and in the end how many checks there are.
+// It speaks to the script that has started the machine: a line "up" first, a line "ok NAME" or "not ok NAME" for each
+// check, lines that begin with "   | " for what there is to say about it, and in the end how many checks there are.
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -89,7 +89,8 @@ void run_suite(const char* suite) {
   mount_on("/sys", "sysfs");
   mount_on("/sys/fs/cgroup", "cgroup2");
   mkdir("/tmp", 01777);
-  std::printf("\n");  // what the firmware has written ends without
+  std::printf("\nup\n");  // on a line of its own: what the firmware has written ends without one
+  std::fflush(stdout);
   const auto& all = *testing::UnitTest::GetInstance();
   for (int i = 0; i < all.total_test_suite_count(); ++i) run_suite(all.GetTestSuite(i)->name());
   std::printf("end of %d checks\n", all.total_test_count());
