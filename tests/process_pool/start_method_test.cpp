@@ -208,6 +208,7 @@ TEST_P(BothWays, P29_AReplacementThatGetsNoDescriptorsBreaksThePool) {
   const child_result r = in_child([]() -> std::string {
     remuda::process_pool pool{with_workers(1, GetParam())};
     if (pool.submit(twice, 4).get() != 8) return "a wrong result";
+    remuda::test::processes_of(pool);  // the pool watches it, which takes a descriptor
     const remuda::test::file_gate gate;
     // none is free, and what a death gives back is one too few
     const rlimit few{5, 5};
@@ -220,7 +221,7 @@ TEST_P(BothWays, P29_AReplacementThatGetsNoDescriptorsBreaksThePool) {
         gate.path());
     const auto pending = pool.submit(twice, 4);  // which a broken pool would refuse
     gate.open();
-    if (death_of(dead).signal() != SIGABRT) return "not the death";
+    if (const auto death = death_of(dead); death.signal() != SIGABRT) return death.what();
     const std::string text = remuda::test::text_of<remuda::broken_pool_error>(pending);
     return expect_part(text, "replaced") + expect_part(text, std::strerror(EMFILE));
   });
