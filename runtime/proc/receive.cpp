@@ -1,6 +1,7 @@
 // Results out of the rings. Any thread of the parent may take them: the pool's own, or one that waits for one of them.
 //
 // The worker's side of the memory is not trusted: each field is read once into a private copy, checked, and then used.
+#include <mutex>
 #include <new>
 #include <utility>
 
@@ -46,6 +47,15 @@ struct answer {
   }
 };
 
+/// The worker may pass a withdrawn call before its task is out of the lane's table. It is out when `sending` is let go
+/// by whoever withdrew it; after that, a call that was passed and has a task still is one that the worker was to run.
+void wait_for_withdrawer(lane& l, const call_slot& slot) {
+  const volatile slot_kind& once = slot.kind;
+  if (once == slot_kind::skipped && l.task_at(l.ring.tail()).load(std_sync::relaxed) != nullptr) {
+    const std::lock_guard lock(l.sending);
+  }
+}
+
 std::exception_ptr garbage() {
   return std::make_exception_ptr(serialization_error("the worker answered with something that is no answer"));
 }
@@ -70,6 +80,7 @@ std::size_t process_core::receive(lane& l, const state* awaited) {
         break;
       }
       const call_slot& slot = l.ring.front();
+      wait_for_withdrawer(l, slot);
       if (state* const task = l.take_task(l.ring.tail())) {
         const auto outcome = read_result(l, slot, task);
         corrupt = corrupt || !outcome;
