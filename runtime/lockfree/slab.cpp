@@ -9,6 +9,7 @@
 #include "remuda/detail/allocate.hpp"
 #include "remuda/detail/sync.hpp"
 #include "runtime/lockfree/remote_list.hpp"
+#include "runtime/os/memory_node.hpp"
 #include "runtime/os/this_node.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -168,6 +169,8 @@ void take_heap() {
 
 void add_chunk(heap& h, std::size_t size_class) {
   auto* const memory = static_cast<std::byte*>(::operator new(chunk_bytes, std::align_val_t{chunk_bytes}));
+  // malloc may have given these pages to a thread of another node before.
+  os::discard_pages(memory, chunk_bytes);
   h.chunks = ::new (memory) chunk{&h, size_class, h.chunks};
   const std::size_t room = chunk_bytes - sizeof(chunk);
   h.uncut[size_class] = {memory + sizeof(chunk), memory + chunk_bytes - room % class_bytes[size_class]};

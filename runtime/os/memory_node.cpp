@@ -1,6 +1,7 @@
 #include "runtime/os/memory_node.hpp"
 
 #include <linux/mempolicy.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -25,6 +26,8 @@ bool prefer_node(void* begin, std::size_t bytes, unsigned node) noexcept {
   mask.words[node / bits_of_word] |= 1UL << (node % bits_of_word);
   return syscall(SYS_mbind, begin, bytes, MPOL_PREFERRED, mask.words, most_nodes + 1, 0) == 0;
 }
+
+void discard_pages(void* begin, std::size_t bytes) noexcept { madvise(begin, bytes, MADV_DONTNEED); }
 
 std::optional<unsigned> preferred_node(const void* address) noexcept {
   node_mask mask;

@@ -1,6 +1,7 @@
 // On which node the memory of workers is: that of their CPU, or the nearest one that has memory.
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/types.h>
@@ -32,6 +33,10 @@ namespace {
 using set = std::set<unsigned>;
 
 unsigned all_cpus() { return static_cast<unsigned>(machine::get().cpus.size()); }
+
+/// The caller is on one CPU from here on: whoever touches a page first does not decide by chance.
+void stay_on(unsigned cpu) { ASSERT_EQ(os::pin_to_cpu(cpu), 0); }
+void go_anywhere() { os::set_affinity(os::cpu_mask({machine::get().cpus.begin(), machine::get().cpus.end()})); }
 
 // --- slabs
 
@@ -108,6 +113,22 @@ TEST(Slabs, AreOnTheNodeOfTheirWorkerAlsoAfterWorkersOfAllNodesHaveEnded) {
   }
 }
 
+/// What a thread of one node has used and freed, malloc gives to workers of any node.
+TEST(SlabsOfUsedMemory, AreOnTheNodeOfTheirWorker) {
+  ASSERT_EQ(mallopt(M_ARENA_MAX, 1), 1);
+  ASSERT_EQ(mallopt(M_MMAP_THRESHOLD, 1 << 20), 1);  // fixed from here on, as is the threshold of giving back
+  ASSERT_EQ(mallopt(M_TRIM_THRESHOLD, 1 << 30), 1);
+  stay_on(*machine::get().cpus.begin());
+  constexpr std::size_t bytes = std::size_t{64} << 10;
+  std::vector<std::vector<char>> used(256);  // more than the chunks that the blocks need
+  for (auto& each : used) each.assign(bytes, 'x');
+  used.clear();
+  go_anywhere();
+  thread_pool pool(all_cpus());
+  std::latch every(static_cast<std::ptrdiff_t>(pool.size()));
+  expect_near(on_every_worker(pool, [&] { return look_at_blocks(every); }));
+}
+
 TEST(TasksOfTasks, AreOnTheNodeOfTheWorkerThatSubmitsThem) {
   thread_pool pool(all_cpus());
   std::latch every(static_cast<std::ptrdiff_t>(pool.size()));
@@ -166,12 +187,9 @@ void use_every_worker(process_pool& pool) {
   }));
 }
 
-/// The caller is on one CPU from here on: whoever touches a page first does not decide by chance.
-void stay_on(unsigned cpu) { ASSERT_EQ(os::pin_to_cpu(cpu), 0); }
-
 class Rings : public testing::Test {
  protected:
-  void TearDown() override { os::set_affinity(os::cpu_mask({machine::get().cpus.begin(), machine::get().cpus.end()})); }
+  void TearDown() override { go_anywhere(); }
 };
 
 TEST_F(Rings, AreOnTheNodeOfTheirWorkerBeforeAnyTask) {

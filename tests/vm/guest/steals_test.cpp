@@ -24,8 +24,7 @@ constexpr int tasks_each = 300;
 struct victim {
   explicit victim(unsigned its_cpu) : cpu(its_cpu) {}
   const unsigned cpu;
-  std::atomic<int> left{tasks_each};
-  std::atomic<bool> pushed{false};  // all of them
+  std::atomic<int> left{tasks_each};  // not yet counted by their thieves
 };
 
 struct counts {
@@ -38,18 +37,21 @@ struct counts {
 unsigned this_cpu() { return static_cast<unsigned>(::sched_getcpu()); }
 
 /// Of the thief, which has this task from `from`.
-void count_steal(std::list<victim>& victims, victim& from, counts& seen) {
+void count_steal(std::list<victim>& victims, victim& from, std::latch& all_pushed, counts& seen) {
   const machine& m = machine::get();
   const unsigned thief = this_cpu();
+  // Each thief, kept from its CPU for however long, may have one task in its hands that is not counted yet.
+  const int in_hands = static_cast<int>(m.cpus.size() - victims.size());
   from.left.fetch_sub(1);
   bool nearer = false;
   bool farther = false;
   for (const victim& other : victims) {
-    if (&other == &from || !other.pushed.load() || other.left.load() <= 0) continue;
+    if (&other == &from || !all_pushed.try_wait() || other.left.load() <= in_hands) continue;
     nearer = nearer || m.farness(thief, other.cpu) < m.farness(thief, from.cpu);
     farther = farther || m.farness(thief, other.cpu) > m.farness(thief, from.cpu);
   }
   ++(thief == from.cpu ? seen.own : nearer ? seen.passed_by : farther ? seen.nearest : seen.only);
+  all_pushed.wait();  // else one victim's tasks could be gone before another one has its CPU to push any
   // Long enough that the others come to their turn meanwhile.
   const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(200);
   while (std::chrono::steady_clock::now() < end) {
@@ -61,6 +63,7 @@ void expect_near_victims_first(const std::set<unsigned>& victim_cpus) {
   for (const unsigned cpu : victim_cpus) victims.emplace_back(cpu);
   counts seen;
   const auto total = static_cast<std::ptrdiff_t>(victims.size()) * tasks_each;
+  std::latch all_pushed(static_cast<std::ptrdiff_t>(victims.size()));
   std::latch done(total);
   std::uint64_t stolen = 0;
   {
@@ -73,11 +76,11 @@ void expect_near_victims_first(const std::set<unsigned>& victim_cpus) {
           if (me.cpu != this_cpu()) continue;
           for (int t = 0; t < tasks_each; ++t) {
             pool.post([&] {
-              count_steal(victims, me, seen);
+              count_steal(victims, me, all_pushed, seen);
               done.count_down();
             });
           }
-          me.pushed = true;
+          all_pushed.count_down();
           done.wait();
         }
       });
