@@ -176,7 +176,8 @@ bool process_core::begin(lane& l, zygote::event& spawned) {
     if (!l.pidfd) l.pidfd = os::pidfd_open(spawned.pid);  // there was no descriptor free; perhaps now
     if (l.doomed) os::send_signal(l.pidfd.get(), SIGKILL);
     return true;
-  } catch (const std::exception& e) {
+  } catch (const std::system_error& e) {
+    if (e.code() == std::errc::no_such_process) return true;  // it is dead, as the zygote is about to report
     break_pool(std::string("a worker cannot be watched: ") + e.what(), std::current_exception());
     return false;
   }

@@ -77,7 +77,6 @@ void process_core::clear_away(lane& l, int status) {
   }
 
   state* running = nullptr;
-  task_list unstarted;
   bool by_plan = false;
   bool at_start = false;
   std::unique_ptr<given_blocks> held;  // ends outside of the lock
@@ -88,6 +87,7 @@ void process_core::clear_away(lane& l, int status) {
     const bool doomed = l.doomed;
     by_plan = !doomed && WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
               l.memory.header().retired.load(std_sync::relaxed) != 0 && l.run.load(std_sync::relaxed) > l.run_before;
+    task_list unstarted;
     bool oldest = true;
     for (std::uint64_t p = l.ring.tail(); p < l.ring.head(); ++p) {
       const slot_state s = l.ring.state_at(p);
@@ -102,6 +102,7 @@ void process_core::clear_away(lane& l, int status) {
         running = task;
       }
     }
+    put_back(unstarted);
     l.phase = lane_phase::empty;
     l.open.store(false, std_sync::relaxed);
     l.pid = -1;
@@ -136,9 +137,10 @@ void process_core::clear_away(lane& l, int status) {
   if (again) {
     --running->ops->remote(running)->retries;
     retried_.fetch_add(1, std_sync::relaxed);
-    unstarted.push_front(running);
+    const std::lock_guard lock(mutex_);
+    enqueue(running, true);
   }
-  requeue(unstarted);
+  send_elsewhere();
   if (running == nullptr || again) return;
   const std::uint64_t id = running->ops->remote(running)->id;
   end_task(running, fail(running, std::make_exception_ptr(worker_died(status, id))));
@@ -164,14 +166,6 @@ void process_core::not_replaced(lane& l, const std::exception& e) {
     l.phase = lane_phase::empty;  // nobody is to be waited for
   }
   break_pool(std::string("a worker cannot be replaced: ") + e.what(), std::current_exception());
-}
-
-/// Tasks that their worker has not begun, or may be begun again, oldest first.
-void process_core::requeue(task_list& tasks) {
-  const bool broken = broken_.load(std_sync::relaxed);
-  // All at once: who cancels one finds it in the queue, and not in our hands while others are sent.
-  if (!broken && !ending_workers_ && !cancel_pending_.load(std_sync::relaxed)) return send_elsewhere(tasks);
-  while (state* const task = tasks.pop_back()) give_up(task, broken ? broken_error() : nullptr);
 }
 
 std::exception_ptr process_core::broken_error() {

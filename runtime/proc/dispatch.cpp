@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cassert>
 #include <utility>
 
 #include "remuda/error.hpp"
@@ -19,12 +18,12 @@ constexpr std::size_t most_sent_at_once = 32;
 
 }  // namespace
 
-void process_core::dispatch(state* task, bool fresh) {
-  if (!fresh || pending_count_.load(std_sync::relaxed) == 0) {  // relaxed: who comes late queues behind the others
+void process_core::dispatch(state* task) {
+  if (pending_count_.load(std_sync::relaxed) == 0) {  // relaxed: who comes late queues behind the others
     for (unsigned tries = 0; tries < 2; ++tries) {
       lane* const l = choose();
       if (l == nullptr) break;
-      switch (send(*l, task, fresh)) {
+      switch (send(*l, task)) {
         case sent::yes:
           return;
         case sent::gone:
@@ -36,7 +35,7 @@ void process_core::dispatch(state* task, bool fresh) {
       }
     }
   }
-  if (!put_pending(task, !fresh, fresh)) {
+  if (!put_pending(task)) {
     cancel_unsent(task);
     left_queue();
     throw_refusal();
@@ -82,8 +81,7 @@ void process_core::tell(lane& l) {
   if (unwatched_.load(std_sync::relaxed) && unwatched_.exchange(false, std_sync::relaxed)) kick();
 }
 
-process_core::sent process_core::send(lane& l, state* task, bool fresh) {
-  if (!fresh) return send_waiting(l, {&task, 1}) != 0 ? sent::yes : sent::no_room;
+process_core::sent process_core::send(lane& l, state* task) {
   bool kicks = false;
   bool behind = false;
   bool told = false;
@@ -113,38 +111,66 @@ process_core::sent process_core::send(lane& l, state* task, bool fresh) {
   return sent::yes;
 }
 
-/// Sends tasks that have waited, oldest first, and gives up those that were cancelled meanwhile. How many of them that
-/// was: as many as there was room for.
-std::size_t process_core::send_waiting(lane& l, std::span<state* const> tasks) {
-  assert(tasks.size() <= most_sent_at_once);
+/// The oldest tasks in the queue, as many as this worker should have. REQUIRES: its `sending` is held until they are in
+/// the ring or in the queue again: who wants to cancel one waits for that.
+std::size_t process_core::take_waiting(const lane& l, std::span<state*> tasks) {
+  const std::uint64_t in_ring = l.ring.in_flight();
+  const std::lock_guard lock(mutex_);
+  // Several at once to a worker that is busy, but to none more than its share.
+  const std::size_t share = in_ring == 0 ? 1 : pending_.size() / size();
+  const std::size_t room = l.ring.capacity() - std::min<std::size_t>(in_ring, l.ring.capacity());
+  const std::size_t most = std::clamp<std::size_t>(std::min(share, room), 1, tasks.size());
+  std::size_t count = 0;
+  while (count < most && !pending_.empty()) {
+    state* const task = tasks[count++] = dequeue();
+    task->ops->remote(task)->place.store(remote_part::in_hand, std_sync::relaxed);  // relaxed: under the lock
+  }
+  return count;
+}
+
+/// Sends tasks that wait, oldest first, and gives up those that were cancelled meanwhile. False: there was no room for
+/// some, which wait again.
+bool process_core::send_waiting(lane& l) {
+  std::array<state*, most_sent_at_once> tasks;
   std::array<attempt, most_sent_at_once> tried;
   std::array<bool, most_sent_at_once> ours;
   std::size_t n = 0;
+  bool all = false;
   bool kicks = false;
   bool behind = false;
   bool told = false;
   {
     const std::lock_guard lock(l.sending);
-    if (l.phase != lane_phase::open) return 0;
+    if (l.phase != lane_phase::open) return false;
     const std::uint64_t head = l.ring.head();
+    std::size_t count = take_waiting(l, tasks);
     // First all locked instructions, then all slots: each of the former waits until what was written into the slots
     // before, whose cache lines the worker has, has arrived.
-    for (std::size_t i = 0; i < tasks.size(); ++i) {
+    for (std::size_t i = 0; i < count; ++i) {
       remote_part& part = *tasks[i]->ops->remote(tasks[i]);
       ours[i] = part.started = part.started || tasks[i]->word.try_start();  // else it was cancelled while it waited
     }
-    for (; n < tasks.size(); ++n) {
-      if (!ours[n]) continue;
-      if (l.ring.full()) break;
+    for (; n < count; ++n) {
       remote_part& part = *tasks[n]->ops->remote(tasks[n]);
+      if (!ours[n]) {
+        part.place.store(remote_part::in_no_ring, std_sync::relaxed);
+        continue;
+      }
+      if (l.ring.full()) break;
       kicks = kicks || part.timeout.count() > 0;
       tried[n] = try_send(l, tasks[n], part);
       if (!tried[n].room) break;
+    }
+    all = n == count;
+    if (!all) {
+      const std::lock_guard queue(mutex_);
+      while (count > n) enqueue(tasks[--count], true);
     }
     behind = l.ring.in_flight() > 1;
     told = l.ring.head() != head;
   }
   if (told) tell(l);
+  // With nothing in hand: the user's error hook may cancel what waits.
   for (std::size_t i = 0; i < n; ++i) {
     if (ours[i] && tried[i].failure == nullptr) continue;
     const guest_visit visit(*this);
@@ -152,7 +178,7 @@ std::size_t process_core::send_waiting(lane& l, std::span<state* const> tasks) {
   }
   if (kicks) kick();
   if (behind) look_for_idle();
-  return n;
+  return all;
 }
 
 /// REQUIRES: `sending` is held, the ring is not full, the task is started.
@@ -162,6 +188,7 @@ process_core::attempt process_core::try_send(lane& l, state* task, remote_part& 
     out.room = tell_modules(l) && write_call(l, task, part);
   } catch (...) {
     out.failure = std::current_exception();
+    part.place.store(remote_part::in_no_ring, std_sync::relaxed);
   }
   return out;
 }
@@ -250,19 +277,26 @@ bool process_core::refused() const {
   return closed_.load(std_sync::relaxed) && (broken_.load(std_sync::relaxed) || !inside());
 }
 
-/// False: the pool has closed, and the task is one that was submitted just now.
-bool process_core::put_pending(state* task, bool in_front, bool fresh) {
+/// A task that was submitted just now waits. False: the pool has closed.
+bool process_core::put_pending(state* task) {
   // The lock that shutdown() takes after it has closed.
   const std::lock_guard lock(mutex_);
-  if (fresh && (refused() || finished_)) return false;
-  enqueue(task, in_front);
+  if (refused() || finished_) return false;
+  enqueue(task, false);
   return true;
+}
+
+/// Tasks taken out of a ring, oldest first, go to the front of the queue. REQUIRES: the lane's `sending` has been held
+/// since they were taken: so who wants to cancel one finds it here or there. send_elsewhere() is to follow.
+void process_core::put_back(task_list& tasks) {
+  const std::lock_guard lock(mutex_);
+  while (state* const task = tasks.pop_back()) enqueue(task, true);
 }
 
 /// REQUIRES: `mutex_` is held.
 void process_core::enqueue(state* task, bool in_front) {
   remote_part& part = *task->ops->remote(task);
-  part.place.store(0, std_sync::relaxed);
+  part.place.store(remote_part::in_no_ring, std_sync::relaxed);
   part.pending = true;
   if (in_front) {
     pending_.push_front(task);
@@ -305,21 +339,7 @@ void process_core::drain_pending() {
     const guest_visit visit(*this);  // the tasks are in nobody's sight for a moment
     const callbacks_at_end later;    // a callback of one may wait for another that is in our hands
     const std::uint64_t tail = l->ring.tail();
-    const std::uint64_t in_ring = l->ring.in_flight();
-    std::array<state*, most_sent_at_once> tasks;
-    std::size_t n = 0;
-    {
-      const std::lock_guard lock(mutex_);
-      if (pending_.empty()) return;
-      // Several at once to a worker that is busy, but to none more than its share.
-      const std::size_t share = in_ring == 0 ? 1 : pending_.size() / size();
-      const std::size_t room = l->ring.capacity() - std::min<std::size_t>(in_ring, l->ring.capacity());
-      const std::size_t most = std::clamp<std::size_t>(std::min(share, room), 1, most_sent_at_once);
-      while (n < most && !pending_.empty()) tasks[n++] = dequeue();
-    }
-    const std::size_t dealt_with = send_waiting(*l, {tasks.data(), n});
-    if (dealt_with == n) continue;
-    while (n > dealt_with) put_pending(tasks[--n], true, false);
+    if (send_waiting(*l)) continue;
     std_sync::full_fence();  // who makes room looks for pending tasks after a fence, and found none while we had them
     if (end_pending() || (l->ring.tail() == tail && !somebody_is_idle())) return;
   }

@@ -86,7 +86,7 @@ struct alignas(2 * cache_line) lane {
     const std::lock_guard lock(sending);
     return phase;
   }
-  /// Never 0.
+  /// Never one of remote_part's words for tasks that are in no ring.
   std::uint64_t place_of(std::uint64_t position) const {
     return (std::uint64_t{index} + 1) << position_bits | (position & position_mask);
   }

@@ -129,7 +129,7 @@ void process_core::schedule(state* task, remote_part& part) {
   }
   part.id = next_id_.fetch_add(1, std_sync::relaxed) + 1;  // relaxed: only a name
   if (options_.max_pending != 0 && !admit(task, part)) return;
-  dispatch(task, true);
+  dispatch(task);
 }
 
 /// Bounded mode: true when the task may be queued; false when it was run here; throws when it is refused. The bound

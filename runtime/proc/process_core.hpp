@@ -84,7 +84,7 @@ class process_core final : public remote_home {
 
   // dispatch.cpp
   enum class sent { yes, no_room, gone };
-  void dispatch(state* task, bool fresh);
+  void dispatch(state* task);
   lane* choose();
   void tell(lane& l);
   bool refused() const;
@@ -92,13 +92,15 @@ class process_core final : public remote_home {
     bool room = true;  // false: not sent, to be tried again
     std::exception_ptr failure;
   };
-  sent send(lane& l, state* task, bool fresh);
-  std::size_t send_waiting(lane& l, std::span<state* const> tasks);
+  sent send(lane& l, state* task);
+  std::size_t take_waiting(const lane& l, std::span<state*> tasks);
+  bool send_waiting(lane& l);
   attempt try_send(lane& l, state* task, remote_part& part);
   void look_for_idle();
   bool write_call(lane& l, state* task, remote_part& part);
   bool tell_modules(lane& l);
-  bool put_pending(state* task, bool in_front, bool fresh);
+  bool put_pending(state* task);
+  void put_back(task_list& tasks);
   void enqueue(state* task, bool in_front);
   state* dequeue();
   void left_queue(state* task);
@@ -110,8 +112,12 @@ class process_core final : public remote_home {
   static bool has_tasks_behind(lane& l);
   bool queue_behind_work() const;
   bool share_out();
-  bool spare_those_behind(lane& l, std::uint64_t position, task_list& behind);
-  void send_elsewhere(task_list& tasks);
+  bool spare_those_behind(lane& l, std::uint64_t position);
+  void send_elsewhere();
+  lane* lane_at(std::uint64_t place) const;
+  enum class taken { yes, no, moved };
+  taken take_from_queue(state* s);
+  taken take_from_ring(lane& l, std::uint64_t place, state* s, bool force);
   void withdraw(lane& l, std::uint64_t begin, std::size_t most, task_list& taken);
   task_list take_pending();
   void cancel_all_pending();
@@ -178,7 +184,6 @@ class process_core final : public remote_home {
   void clear_away(lane& l, int status);
   void replace(lane& l);
   void not_replaced(lane& l, const std::exception& e);
-  void requeue(task_list& tasks);
   void forget(lane& l);
   void break_pool(const std::string& why, std::exception_ptr cause = nullptr);
   std::exception_ptr broken_error();

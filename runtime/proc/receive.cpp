@@ -239,14 +239,14 @@ bool process_core::finish_handed_over() {
 }
 
 void process_core::poll(state* s) {
-  const std::uint64_t place = s->ops->remote(s)->place.load(std_sync::acquire);  // acquire: the lane's ring as sent to
-  if (place != 0) receive(*lanes_[(place >> position_bits) - 1], s);
+  // acquire: the lane's ring as sent to
+  if (lane* const l = lane_at(s->ops->remote(s)->place.load(std_sync::acquire))) receive(*l, s);
 }
 
 void process_core::sleep(state* s, std::uint32_t word, const deadline& until) {
   const std::uint64_t place = s->ops->remote(s)->place.load(std_sync::acquire);
-  if (place != 0) {
-    lane& l = *lanes_[(place >> position_bits) - 1];
+  if (lane* const its_lane = lane_at(place)) {
+    lane& l = *its_lane;
     const std::uint64_t position = place & position_mask;
     const std::uint64_t tail = l.ring.tail();
     if (position >= tail && position - tail < near) {

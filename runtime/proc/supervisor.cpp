@@ -267,7 +267,7 @@ void process_core::check_times() {
 
 void process_core::check_times(lane& l, time_point now) {
   state* late = nullptr;
-  task_list behind;
+  bool spared = false;
   {
     const std::lock_guard lock(l.sending);
     // relaxed: under the lock
@@ -297,7 +297,8 @@ void process_core::check_times(lane& l, time_point now) {
         due = std::min(due, l.timed_front->second + at_most + patience);
       }
       if (due <= now) {
-        if (spare_those_behind(l, p, behind)) late = l.take_task(p);
+        spared = true;
+        if (spare_those_behind(l, p)) late = l.take_task(p);
         if (late != nullptr) {
           hold_buffers(l, late);
           doom(l);
@@ -308,9 +309,10 @@ void process_core::check_times(lane& l, time_point now) {
       break;
     }
   }
+  if (!spared) return;
   const guest_visit visit(*this);
   const callbacks_at_end later;  // those of what cannot be sent elsewhere may wait for the late one, too
-  send_elsewhere(behind);
+  send_elsewhere();
   if (late == nullptr) return;
   timed_out_.fetch_add(1, std_sync::relaxed);
   end_task(late, fail(late, std::make_exception_ptr(
@@ -353,6 +355,7 @@ bool process_core::finished() {
 
 void process_core::end_workers() {
   ending_workers_ = true;
+  cancel_pending_.store(true, std_sync::relaxed);  // also what a callback elsewhere was still in time to send
   for (const auto& l : lanes_) {
     const std::lock_guard lock(l->sending);
     if (l->phase == lane_phase::empty) continue;

@@ -49,12 +49,13 @@ bool process_core::share_out() {
     if (!victim->open.load(std_sync::relaxed) || !has_tasks_behind(*victim)) continue;
     again = true;
     if (!stuck) continue;
-    task_list taken;
     {
       const std::lock_guard lock(victim->sending);
-      withdraw(*victim, victim->ring.tail(), (victim->ring.in_flight() + 1) / 2, taken);
+      task_list spare;
+      withdraw(*victim, victim->ring.tail(), (victim->ring.in_flight() + 1) / 2, spare);
+      put_back(spare);
     }
-    send_elsewhere(taken);
+    send_elsewhere();
   }
   return again && queue_behind_work();
 }
@@ -71,43 +72,61 @@ void process_core::withdraw(lane& l, std::uint64_t begin, std::size_t most, task
   }
 }
 
+lane* process_core::lane_at(std::uint64_t place) const {
+  const std::uint64_t number = place >> position_bits;
+  return number == 0 ? nullptr : lanes_[number - 1].get();
+}
+
+/// A task that has not begun is in the queue or in a ring, but for moments in which somebody has it in hand and holds
+/// the `sending` of a lane. The loop ends: each turn but the last has waited for somebody to put the task somewhere.
 bool process_core::take_back(state* s, bool force) {
-  remote_part& part = *s->ops->remote(s);
-  std::uint64_t place = part.place.load(std_sync::acquire);  // acquire: pairs with the store in write_call
-  if (place == 0) {
-    bool found = false;
-    {
-      const std::lock_guard lock(mutex_);
-      found = part.pending;
-      if (found) {
-        pending_.erase(s);
-        left_queue(s);
-      }
-    }
-    if (found) {
-      s->ops->discard(s);
-      end_task(s, status::cancelled);
-      return true;
-    }
-    // It may be among those that send_waiting() has started and is sending: then it has its place afterwards.
-    for (const auto& l : lanes_) {
-      const std::lock_guard lock(l->sending);
-    }
-    place = part.place.load(std_sync::acquire);
-    if (place == 0) return false;
+  for (;;) {
+    // acquire: pairs with the store in write_call
+    const std::uint64_t place = s->ops->remote(s)->place.load(std_sync::acquire);
+    lane* const l = lane_at(place);
+    const taken is = l != nullptr ? take_from_ring(*l, place, s, force) : take_from_queue(s);
+    if (is != taken::moved) return is == taken::yes;
   }
-  lane& l = *lanes_[(place >> position_bits) - 1];
-  task_list behind;
+}
+
+process_core::taken process_core::take_from_queue(state* s) {
+  remote_part& part = *s->ops->remote(s);
+  bool found = false;
+  std::uint64_t place = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    found = part.pending;
+    place = part.place.load(std_sync::relaxed);  // relaxed: the lock, under which tasks come into hands
+    if (found) {
+      pending_.erase(s);
+      left_queue(s);
+    }
+  }
+  if (found) {
+    s->ops->discard(s);
+    end_task(s, status::cancelled);
+    return taken::yes;
+  }
+  if (place == remote_part::in_no_ring) return taken::no;  // somebody ends it
+  for (const auto& l : lanes_) {
+    const std::lock_guard lock(l->sending);
+  }
+  return taken::moved;
+}
+
+process_core::taken process_core::take_from_ring(lane& l, std::uint64_t place, state* s, bool force) {
   bool ours = false;
+  bool spared = false;
   {
     const std::lock_guard lock(l.sending);
-    if (part.place.load(std_sync::relaxed) != place) return false;  // on its way elsewhere
+    if (s->ops->remote(s)->place.load(std_sync::relaxed) != place) return taken::moved;
     const std::uint64_t position = place & position_mask;
-    if (position < l.ring.tail() || l.task_at(position).load(std_sync::relaxed) != s) return false;
+    if (position < l.ring.tail() || l.task_at(position).load(std_sync::relaxed) != s) return taken::no;
     if (l.ring.withdraw(position)) {
       ours = l.take_task(position) == s;
-    } else if (force && l.phase == lane_phase::open && spare_those_behind(l, position, behind)) {
-      ours = l.take_task(position) == s;
+    } else if (force && l.phase == lane_phase::open) {
+      spared = true;
+      if (spare_those_behind(l, position)) ours = l.take_task(position) == s;
       if (ours) {
         hold_buffers(l, s);
         doom(l);
@@ -115,29 +134,26 @@ bool process_core::take_back(state* s, bool force) {
     }
   }
   const callbacks_at_end later;  // those of what cannot be sent elsewhere may wait for this one, too
-  send_elsewhere(behind);
-  if (!ours) return false;
+  if (spared) send_elsewhere();
+  if (!ours) return taken::no;
   s->ops->discard(s);
   end_task(s, status::cancelled);
-  return true;
+  return taken::yes;
 }
 
 /// Before the process that runs the call at `position` is killed for it: takes back what lies behind, so that nothing
 /// else can have begun. False: the call has ended meanwhile, so there is no reason to kill. REQUIRES: `sending` is
-/// held.
-bool process_core::spare_those_behind(lane& l, std::uint64_t position, task_list& behind) {
+/// held; send_elsewhere() is to follow.
+bool process_core::spare_those_behind(lane& l, std::uint64_t position) {
+  task_list behind;
   withdraw(l, position + 1, l.ring.capacity(), behind);
+  put_back(behind);
   // Not "taken": that is the worker's to say, and one that takes its claim back is to be killed all the same.
   return position >= l.ring.tail() && l.ring.state_at(position) != slot_state::done;
 }
 
-/// Tasks taken back, oldest first, go to the front of the queue.
-void process_core::send_elsewhere(task_list& tasks) {
-  if (tasks.empty()) return;
-  {
-    const std::lock_guard lock(mutex_);
-    while (state* const task = tasks.pop_back()) enqueue(task, true);
-  }
+/// Tasks were put back, and no lock is held: others may have room for them.
+void process_core::send_elsewhere() {
   std_sync::full_fence();
   drain_pending();
 }
@@ -146,12 +162,12 @@ bool process_core::begun(const state* s) const {
   // The reference is the caller's; the task does not change by being asked.
   remote_part& part = *s->ops->remote(const_cast<state*>(s));
   const std::uint64_t place = part.place.load(std_sync::acquire);
-  if (place == 0) return false;
-  lane& l = *lanes_[(place >> position_bits) - 1];
-  const std::lock_guard lock(l.sending);
+  lane* const l = lane_at(place);
+  if (l == nullptr) return false;
+  const std::lock_guard lock(l->sending);
   const std::uint64_t position = place & position_mask;
-  if (position < l.ring.tail() || part.place.load(std_sync::relaxed) != place) return true;
-  return l.ring.state_at(position) != slot_state::ready;
+  if (position < l->ring.tail() || part.place.load(std_sync::relaxed) != place) return true;
+  return l->ring.state_at(position) != slot_state::ready;
 }
 
 /// All that waits in the queue of this process.

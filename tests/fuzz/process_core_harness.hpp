@@ -3,10 +3,14 @@
 // there is the library's own code.
 #pragma once
 
+#include <sys/types.h>
+
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <utility>
 
 #include "runtime/os/memfd.hpp"
@@ -75,6 +79,64 @@ struct process_core_harness {
     return true;
   }
 
+  /// The zygote reports a process for the lane, for which there was no descriptor. False: it cannot be watched.
+  bool begin(lane& l, pid_t process) {
+    zygote::event spawned;
+    spawned.lane = l.index;
+    spawned.pid = process;
+    return core->begin(l, spawned);
+  }
+
+  // --- threads that are in the middle of something
+
+  /// One has taken the newest call of a worker back into the queue, and then out of it to send it again.
+  class sender {
+   public:
+    sender(process_core_harness& pool, lane& l) : core_(*pool.core), sending_(l.sending) {
+      task_list newest;
+      core_.withdraw(l, l.ring.head() - 1, 1, newest);
+      core_.put_back(newest);
+      in_hand_ = core_.take_waiting(l, tasks_);
+    }
+    /// It finds no room for it.
+    ~sender() {
+      const std::lock_guard lock(core_.mutex_);
+      while (in_hand_ != 0) core_.enqueue(tasks_[--in_hand_], true);
+    }
+    sender(const sender&) = delete;
+    sender& operator=(const sender&) = delete;
+
+   private:
+    process_core& core_;
+    const std::lock_guard<std::mutex> sending_;
+    std::array<state*, 1> tasks_{};
+    std::size_t in_hand_ = 0;
+  };
+
+  /// One has withdrawn the oldest call of a worker, and not yet taken its task. Its end cancels the task.
+  class withdrawer {
+   public:
+    withdrawer(process_core_harness& pool, lane& l) : core_(*pool.core), lane_(l), sending_(l.sending) {
+      withdrawn_ = l.ring.withdraw(position_);
+    }
+    ~withdrawer() {
+      state* const task = withdrawn_ ? lane_.take_task(position_) : nullptr;
+      sending_.unlock();
+      if (task != nullptr) core_.give_up(task, nullptr);
+    }
+    withdrawer(const withdrawer&) = delete;
+    withdrawer& operator=(const withdrawer&) = delete;
+
+    std::uint64_t position() const { return position_; }
+
+   private:
+    process_core& core_;
+    lane& lane_;
+    const std::uint64_t position_ = lane_.ring.tail();
+    std::unique_lock<std::mutex> sending_;
+    bool withdrawn_ = false;
+  };
+
   // --- what the supervisor does
 
   void receive(lane& l) { core->receive(l, nullptr); }
@@ -109,6 +171,7 @@ struct process_core_harness {
   bool watches() const { return core->watching_; }
   bool kicked() const { return core->kicks_.load() != core->kicks_seen_; }
 
+  bool open(lane& l) const { return l.current_phase() == lane_phase::open; }
   bool broken() const { return core->broken_.load(); }
   bool drained() const { return core->drained(); }
   /// Why something is left over after the end; null when nothing is.

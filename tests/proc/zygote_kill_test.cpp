@@ -10,6 +10,7 @@
 #include "remuda/error.hpp"
 #include "remuda/process_entry.hpp"
 #include "tests/proc/worker_double.hpp"
+#include "tests/support/process_pool.hpp"
 #include "tests/support/stress.hpp"
 
 namespace remuda::test {
@@ -60,10 +61,6 @@ class heir {
     });
   }
 };
-
-bool is_stopped(pid_t process) {
-  return read_file("/proc/" + std::to_string(process) + "/stat").find(") T") != std::string::npos;
-}
 
 class ZygoteDeaths : public testing::TestWithParam<start_method> {};
 
@@ -179,7 +176,7 @@ TEST_P(ZygoteDeaths, P22_AStoppedZygoteGoesWithItsParent) {
   const os::unique_fd zygote_end = os::pidfd_open(all[0]);
   const os::unique_fd worker_end = os::pidfd_open(all[1]);
   ASSERT_EQ(kill(all[0], SIGSTOP), 0);
-  ASSERT_TRUE(eventually([&] { return is_stopped(all[0]); }));
+  ASSERT_TRUE(eventually([&] { return state_of(all[0]) == 'T'; }));
   ASSERT_EQ(kill(parent, SIGKILL), 0);
   EXPECT_TRUE(os::wait_until_ended(zygote_end.get(), generous));
   EXPECT_TRUE(os::wait_until_ended(worker_end.get(), generous));
@@ -267,9 +264,9 @@ TEST(ZygoteStart, P22_AParentKilledWhileStaticConstructorsOfTheZygoteRun) {
   ASSERT_TRUE(eventually([&] {
     std::ifstream(children) >> child;
     // executed already, and asleep in the constructor
-    const std::string folder = "/proc/" + std::to_string(child);
-    return child > 0 && read_file(folder + "/environ").find(detail::zygote_variable) != std::string::npos &&
-           read_file(folder + "/stat").find(") S") != std::string::npos;
+    const std::string environment = "/proc/" + std::to_string(child) + "/environ";
+    return child > 0 && read_file(environment).find(detail::zygote_variable) != std::string::npos &&
+           state_of(child) == 'S';
   }));
   const os::unique_fd stalled = os::pidfd_open(child);
   ASSERT_EQ(kill(parent, SIGKILL), 0);

@@ -73,9 +73,12 @@ struct remote_part {
   std::unique_ptr<given_blocks> given;  ///< of shared buffers; goes with the closure. Null: none
   state* before = nullptr;              ///< in the list that the task is in
   state* after = nullptr;
-  bool pending = false;            ///< that list is the pool's queue; under its lock
-  bool started = false;            ///< the pool has won try_start(); of whoever has the task in hand
-  atomic<std::uint64_t> place{0};  ///< where it lies: 0 in no ring, else lane and position
+  bool pending = false;                     ///< that list is the pool's queue; under its lock
+  bool started = false;                     ///< the pool has won try_start(); of whoever has the task in hand
+  atomic<std::uint64_t> place{in_no_ring};  ///< lane and position, or one of these:
+
+  static constexpr std::uint64_t in_no_ring = 0;
+  static constexpr std::uint64_t in_hand = 1;  ///< out of the queue, and not yet in a ring or in the queue again
 };
 
 /// The closure stays here until the task has ended, so that a task whose worker died can be sent again.
