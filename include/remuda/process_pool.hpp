@@ -98,7 +98,7 @@ struct process_pool_options {
   /// reach into other processes or the system. Ordinary files, memory, threads and sockets go on working.
   bool harden = false;
   /// So many deaths of workers in a row without a finished task break the pool; so do as many of one worker's
-  /// replacements in a row while they start. At least 1.
+  /// replacements in a row while they start. All that die with the zygote count as one. At least 1.
   unsigned max_deaths_in_a_row = 32;
   /// Gets what callbacks and posted tasks throw, on a thread of this process. Must not wait for tasks of the pool.
   /// Default: one line on stderr.

@@ -27,7 +27,10 @@ bool prefer_node(void* begin, std::size_t bytes, unsigned node) noexcept {
   return syscall(SYS_mbind, begin, bytes, MPOL_PREFERRED, mask.words, most_nodes + 1, 0) == 0;
 }
 
-void discard_pages(void* begin, std::size_t bytes) noexcept { madvise(begin, bytes, MADV_DONTNEED); }
+void discard_pages(void* begin, std::size_t bytes) noexcept {
+  if (reinterpret_cast<std::uintptr_t>(begin) >> 56 != 0) return;  // malloc's memory tags (Arm) would go with the pages
+  madvise(begin, bytes, MADV_DONTNEED);
+}
 
 std::optional<unsigned> preferred_node(const void* address) noexcept {
   node_mask mask;

@@ -168,19 +168,20 @@ void process_core::first_call(lane& l) {
 
 /// The lane's process is there. False: it cannot be watched, so that nobody could end it but with the zygote.
 bool process_core::begin(lane& l, zygote::event& spawned) {
-  try {
+  {
     const std::lock_guard lock(l.sending);
     if (l.phase == lane_phase::empty) return true;
     l.pid = spawned.pid;
     l.pidfd = std::move(spawned.pidfd);
-    if (!l.pidfd) l.pidfd = os::pidfd_open(spawned.pid);  // there was no descriptor free; perhaps now
-    if (l.doomed) os::send_signal(l.pidfd.get(), SIGKILL);
-    return true;
-  } catch (const std::system_error& e) {
-    if (e.code() == std::errc::no_such_process) return true;  // it is dead, as the zygote is about to report
-    break_pool(std::string("a worker cannot be watched: ") + e.what(), std::current_exception());
-    return false;
+    if (l.pidfd && l.doomed) os::send_signal(l.pidfd.get(), SIGKILL);
+    if (l.pidfd) return true;
   }
+  // No descriptor was free to receive it. By its number it cannot be had: that may be another process's by now, or
+  // always, where the zygote lives in a process namespace of its own.
+  const std::system_error cause(EMFILE, std::generic_category(), "no descriptor is free");
+  break_pool("a worker cannot be watched: " + cause.code().message() + "; look at the limit on descriptors (ulimit -n)",
+             std::make_exception_ptr(cause));
+  return false;
 }
 
 /// Any thread: the initializer has run.

@@ -59,13 +59,13 @@ void process_core::hold_buffers(lane& l, state* task) { l.held = std::move(task-
 void process_core::worker_gone(lane& l, int status) {
   const guest_visit visit(*this);
   const callbacks_at_end later;  // when the lane is in order again, for they may wait for what it does next
-  clear_away(l, status);
+  clear_away(l, status, false);
   replace(l);
   put_lines(l);  // to the user's function, which may wait for what the next process does
 }
 
-/// Deals with all that the lane's process has left behind.
-void process_core::clear_away(lane& l, int status) {
+/// Deals with all that the lane's process has left behind. One that died with its zygote is no sign of anything else.
+void process_core::clear_away(lane& l, int status, bool with_zygote) {
   read_output(l, true);
   // What it has answered counts. Then nobody else receives; but who did so meanwhile may have been refused its next
   // look by us, and have left something behind.
@@ -77,32 +77,18 @@ void process_core::clear_away(lane& l, int status) {
   }
 
   state* running = nullptr;
-  bool by_plan = false;
   bool at_start = false;
+  bool again = false;
+  std::uint64_t in_a_row = 0;          // 0: a death that was planned, or after the end
   std::unique_ptr<given_blocks> held;  // ends outside of the lock
   {
     const std::lock_guard lock(l.sending);
     held.swap(l.held);
     at_start = l.phase == lane_phase::starting;
-    const bool doomed = l.doomed;
-    by_plan = !doomed && WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
-              l.memory.header().retired.load(std_sync::relaxed) != 0 && l.run.load(std_sync::relaxed) > l.run_before;
-    task_list unstarted;
-    bool oldest = true;
-    for (std::uint64_t p = l.ring.tail(); p < l.ring.head(); ++p) {
-      const slot_state s = l.ring.state_at(p);
-      state* const task = l.take_task(p);
-      if (task == nullptr) continue;
-      // A worker runs one at a time. What else it marked it has not run, or is none of our making.
-      const bool denied = !by_plan && std::exchange(oldest, false) && s != slot_state::taken &&
-                          ++task->ops->remote(task)->bad_luck >= most_bad_luck;
-      if (!denied && (s == slot_state::ready || s == slot_state::withdrawn || running != nullptr)) {
-        unstarted.push_back(task);
-      } else {
-        running = task;
-      }
-    }
-    put_back(unstarted);
+    const bool by_plan = !l.doomed && WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
+                         l.memory.header().retired.load(std_sync::relaxed) != 0 &&
+                         l.run.load(std_sync::relaxed) > l.run_before;
+    running = empty_table(l, by_plan);
     l.phase = lane_phase::empty;
     l.open.store(false, std_sync::relaxed);
     l.pid = -1;
@@ -113,37 +99,67 @@ void process_core::clear_away(lane& l, int status) {
     l.memory.unmap();
     l.ring.reset(l.memory.slots());
     busy_[l.index].store(0, std_sync::relaxed);
+    if (!by_plan && !ending_workers_ && !broken_.load(std_sync::relaxed)) {
+      died_.fetch_add(1, std_sync::relaxed);
+      if (!with_zygote) in_a_row = count_death(l, at_start);
+    }
+    again = running != nullptr && running->ops->remote(running)->retries > 0 && !too_many_deaths(l, in_a_row) &&
+            !broken_.load(std_sync::relaxed);
+    if (again) {
+      --running->ops->remote(running)->retries;
+      retried_.fetch_add(1, std_sync::relaxed);
+      const std::lock_guard queue(mutex_);
+      enqueue(running, true);
+    }
   }
   l.receiving.store(false, std_sync::release);
   held.reset();
   forget(l);
-
-  const bool ending = ending_workers_ || broken_.load(std_sync::relaxed);
-  if (!by_plan && !ending) {
-    died_.fetch_add(1, std_sync::relaxed);
-    const auto in_a_row = deaths_in_a_row_.fetch_add(1, std_sync::relaxed) + 1;
-    // Counted by itself: a place that nobody can take is not made good by what the other workers finish meanwhile.
-    l.failed_starts = at_start ? l.failed_starts + 1 : 0;
+  if (too_many_deaths(l, in_a_row)) {
     const std::string last = std::string("; the last one ") + (at_start ? "while it started" : "while it ran") + ": " +
                              worker_died(status, 0).what();
-    if (in_a_row >= options_.max_deaths_in_a_row) {
-      break_pool(std::to_string(in_a_row) + " workers died in a row without a finished task" + last);
-    } else if (l.failed_starts >= options_.max_deaths_in_a_row) {
-      break_pool(std::to_string(l.failed_starts) + " replacements of one worker died in a row" + last);
-    }
-  }
-  const bool again =
-      running != nullptr && running->ops->remote(running)->retries > 0 && !broken_.load(std_sync::relaxed);
-  if (again) {
-    --running->ops->remote(running)->retries;
-    retried_.fetch_add(1, std_sync::relaxed);
-    const std::lock_guard lock(mutex_);
-    enqueue(running, true);
+    break_pool(in_a_row >= options_.max_deaths_in_a_row
+                   ? std::to_string(in_a_row) + " workers died in a row without a finished task" + last
+                   : std::to_string(l.failed_starts) + " replacements of one worker died in a row" + last);
   }
   send_elsewhere();
   if (running == nullptr || again) return;
   const std::uint64_t id = running->ops->remote(running)->id;
   end_task(running, fail(running, std::make_exception_ptr(worker_died(status, id))));
+}
+
+/// The dead worker's tasks wait in the queue again, but for the one that it ran, which is returned; null: it ran none.
+/// REQUIRES: `sending` is held, and nobody else receives.
+state* process_core::empty_table(lane& l, bool by_plan) {
+  state* running = nullptr;
+  task_list unstarted;
+  bool oldest = true;
+  for (std::uint64_t p = l.ring.tail(); p < l.ring.head(); ++p) {
+    const slot_state s = l.ring.state_at(p);
+    state* const task = l.take_task(p);
+    if (task == nullptr) continue;
+    // A worker runs one at a time. What else it marked it has not run, or is none of our making.
+    const bool denied = !by_plan && std::exchange(oldest, false) && s != slot_state::taken &&
+                        ++task->ops->remote(task)->bad_luck >= most_bad_luck;
+    if (!denied && (s == slot_state::ready || s == slot_state::withdrawn || running != nullptr)) {
+      unstarted.push_back(task);
+    } else {
+      running = task;
+    }
+  }
+  put_back(unstarted);
+  return running;
+}
+
+/// How many there were in a row.
+std::uint64_t process_core::count_death(lane& l, bool at_start) {
+  // Counted by itself: a place that nobody can take is not made good by what the other workers finish meanwhile.
+  l.failed_starts = at_start ? l.failed_starts + 1 : 0;
+  return deaths_in_a_row_.fetch_add(1, std_sync::relaxed) + 1;
+}
+
+bool process_core::too_many_deaths(const lane& l, std::uint64_t in_a_row) const {
+  return in_a_row != 0 && std::max<std::uint64_t>(in_a_row, l.failed_starts) >= options_.max_deaths_in_a_row;
 }
 
 /// Another process for the lane, unless the pool ends.
@@ -215,29 +231,26 @@ void process_core::end_broken() {
     if (signal == SIGKILL && in_grace) kill_at_ = now;
     return;
   }
-  task_list tasks = take_pending();
   for (const auto& l : lanes_) {
     const std::lock_guard lock(l->sending);
     l->open.store(false, std_sync::relaxed);
     if (l->phase == lane_phase::open || l->phase == lane_phase::starting) {
       l->phase = lane_phase::ending;
       l->doomed = true;
-      withdraw(*l, l->ring.tail(), l->ring.capacity(), tasks);
+      put_back_all(*l);
     }
     if (l->pidfd) os::send_signal(l->pidfd.get(), signal);
   }
   kill_at_ = signal == SIGKILL ? now : now + grace;
-  const std::exception_ptr error = broken_error();
-  const guest_visit visit(*this);
-  const callbacks_at_end later;
-  while (state* const task = tasks.pop_front()) give_up(task, error);
+  end_pending();
 }
 
 /// The zygote is gone, and the kernel has killed its workers with it.
 void process_core::zygote_gone() {
   const callbacks_at_end later;
   for (const auto& l : lanes_) {
-    if (!l->pidfd) continue;  // only this thread changes it
+    l->open.store(false, std_sync::relaxed);  // a task is not to try one dead worker after the other
+    if (!l->pidfd) continue;                  // only this thread changes it
     os::send_signal(l->pidfd.get(), SIGKILL);
     os::wait_until_ended(l->pidfd.get(), std::chrono::seconds(10));
   }
@@ -263,7 +276,7 @@ void process_core::zygote_gone() {
   const guest_visit visit(*this);
   for (const auto& l : lanes_) {
     if (l->current_phase() == lane_phase::empty) continue;
-    clear_away(*l, SIGKILL);
+    clear_away(*l, SIGKILL, true);
     replace(*l);
   }
   for (const auto& l : lanes_) put_lines(*l);  // as in worker_gone()

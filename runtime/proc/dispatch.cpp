@@ -323,11 +323,18 @@ void process_core::left_queue(state* task) {
 bool process_core::end_pending() {
   const bool broken = broken_.load(std_sync::acquire);  // acquire: the reason
   if (!broken && !cancel_pending_.load(std_sync::relaxed)) return false;
+  const std::exception_ptr error = broken ? broken_error() : nullptr;
   const guest_visit visit(*this);
   const callbacks_at_end later;
-  task_list tasks = take_pending();
-  while (state* const task = tasks.pop_front()) give_up(task, broken ? broken_error() : nullptr);
-  return true;
+  for (;;) {  // one by one: the others can be found until it is their turn
+    state* task = nullptr;
+    {
+      const std::lock_guard lock(mutex_);
+      task = dequeue();
+    }
+    if (task == nullptr) return true;
+    give_up(task, error);
+  }
 }
 
 /// Sends what waits, as far as there is room.

@@ -119,7 +119,7 @@ class process_core final : public remote_home {
   taken take_from_queue(state* s);
   taken take_from_ring(lane& l, std::uint64_t place, state* s, bool force);
   void withdraw(lane& l, std::uint64_t begin, std::size_t most, task_list& taken);
-  task_list take_pending();
+  void put_back_all(lane& l);
   void cancel_all_pending();
 
   // receive.cpp
@@ -181,7 +181,10 @@ class process_core final : public remote_home {
   static void doom(lane& l);
   static void hold_buffers(lane& l, state* task);
   void worker_gone(lane& l, int status);
-  void clear_away(lane& l, int status);
+  void clear_away(lane& l, int status, bool with_zygote);
+  state* empty_table(lane& l, bool by_plan);
+  std::uint64_t count_death(lane& l, bool at_start);
+  bool too_many_deaths(const lane& l, std::uint64_t in_a_row) const;
   void replace(lane& l);
   void not_replaced(lane& l, const std::exception& e);
   void forget(lane& l);

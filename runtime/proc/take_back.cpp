@@ -161,33 +161,31 @@ void process_core::send_elsewhere() {
 bool process_core::begun(const state* s) const {
   // The reference is the caller's; the task does not change by being asked.
   remote_part& part = *s->ops->remote(const_cast<state*>(s));
-  const std::uint64_t place = part.place.load(std_sync::acquire);
-  lane* const l = lane_at(place);
-  if (l == nullptr) return false;
-  const std::lock_guard lock(l->sending);
-  const std::uint64_t position = place & position_mask;
-  if (position < l->ring.tail() || part.place.load(std_sync::relaxed) != place) return true;
-  return l->ring.state_at(position) != slot_state::ready;
+  for (;;) {
+    const std::uint64_t place = part.place.load(std_sync::acquire);
+    lane* const l = lane_at(place);
+    if (l == nullptr) return false;
+    const std::lock_guard lock(l->sending);
+    if (part.place.load(std_sync::relaxed) != place) continue;  // it was taken back
+    const std::uint64_t position = place & position_mask;
+    return position < l->ring.tail() || l->ring.state_at(position) != slot_state::ready;
+  }
 }
 
-/// All that waits in the queue of this process.
-task_list process_core::take_pending() {
+/// What the worker has not begun waits in the queue again. REQUIRES: `sending` is held; end_pending() is to follow.
+void process_core::put_back_all(lane& l) {
   task_list tasks;
-  const std::lock_guard lock(mutex_);
-  while (state* const task = dequeue()) tasks.push_back(task);
-  return tasks;
+  withdraw(l, l.ring.tail(), l.ring.capacity(), tasks);
+  put_back(tasks);
 }
 
-/// Cancels what has not started. Supervisor.
+/// Cancels what has not started, as `cancel_pending_` demands. Supervisor.
 void process_core::cancel_all_pending() {
-  task_list tasks = take_pending();
   for (const auto& l : lanes_) {
     const std::lock_guard lock(l->sending);
-    withdraw(*l, l->ring.tail(), l->ring.capacity(), tasks);
+    put_back_all(*l);
   }
-  const guest_visit visit(*this);
-  const callbacks_at_end later;
-  while (state* const task = tasks.pop_front()) give_up(task, nullptr);
+  end_pending();
 }
 
 }  // namespace remuda::detail

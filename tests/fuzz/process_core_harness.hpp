@@ -73,7 +73,7 @@ struct process_core_harness {
     if (l.phase == lane_phase::empty) return false;
     const process_core::guest_visit visit(*core);
     const callbacks_at_end later;
-    core->clear_away(l, status);
+    core->clear_away(l, status, false);
     if (core->ending_workers_ || core->broken_.load()) return false;
     new_worker(l);
     return true;
@@ -89,16 +89,18 @@ struct process_core_harness {
 
   // --- threads that are in the middle of something
 
-  /// One has taken the newest call of a worker back into the queue, and then out of it to send it again.
+  /// One is about to send to a worker.
   class sender {
    public:
-    sender(process_core_harness& pool, lane& l) : core_(*pool.core), sending_(l.sending) {
+    sender(process_core_harness& pool, lane& l) : core_(*pool.core), lane_(l), sending_(l.sending) {}
+    /// It has taken the worker's newest call back into the queue, and then out of it to send it again.
+    void take_newest() {
       task_list newest;
-      core_.withdraw(l, l.ring.head() - 1, 1, newest);
+      core_.withdraw(lane_, lane_.ring.head() - 1, 1, newest);
       core_.put_back(newest);
-      in_hand_ = core_.take_waiting(l, tasks_);
+      in_hand_ = core_.take_waiting(lane_, tasks_);
     }
-    /// It finds no room for it.
+    /// It finds no room.
     ~sender() {
       const std::lock_guard lock(core_.mutex_);
       while (in_hand_ != 0) core_.enqueue(tasks_[--in_hand_], true);
@@ -108,6 +110,7 @@ struct process_core_harness {
 
    private:
     process_core& core_;
+    lane& lane_;
     const std::lock_guard<std::mutex> sending_;
     std::array<state*, 1> tasks_{};
     std::size_t in_hand_ = 0;

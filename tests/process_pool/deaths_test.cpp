@@ -3,10 +3,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <latch>
 #include <optional>
 #include <remuda/process_pool.hpp>
 #include <remuda/remuda.hpp>
@@ -213,6 +215,35 @@ TEST(Promise29Deaths, OfTheZygoteIsSurvived) {
     EXPECT_NE(parent_of(processes_of(pool).at(0)), zygote);
     EXPECT_EQ(children_of(getpid()).size(), 1U);
   }
+}
+
+// More workers die with it than may die in a row, and than a task may find dead.
+TEST(Promise29Deaths, OfTheZygoteWithManyWorkersCostsNoTaskThatHasNotBegun) {
+  auto options = with_workers(10);
+  options.max_deaths_in_a_row = 4;
+  remuda::process_pool pool{options};
+  const auto workers = processes_of(pool);
+  const file_gate gate;
+  std::latch all_are_dead(1);
+  std::atomic<bool> held{false};
+  // Keeps the pool's own thread from noticing.
+  pool.submit(file_gate::wait, gate.path()).on_done([&](const auto&) {
+    held = true;
+    all_are_dead.wait();
+  });
+  gate.open();
+  ASSERT_TRUE(eventually([&] { return held.load(); }));
+  ASSERT_EQ(::kill(parent_of(workers.front()), SIGKILL), 0);
+  EXPECT_TRUE(eventually([&] {
+    return std::all_of(workers.begin(), workers.end(), [](pid_t p) {
+      const char state = remuda::test::state_of(p);
+      return state == 'Z' || state == 0;
+    });
+  }));
+  const auto late = pool.submit(twice, 4);
+  all_are_dead.count_down();
+  EXPECT_EQ(late.get(), 8);
+  EXPECT_EQ(pool.stats().died, 10U);
 }
 
 TEST(Promise25Deaths, InARowBreakThePool) {

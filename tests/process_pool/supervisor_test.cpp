@@ -1,16 +1,18 @@
 // What the pool's own thread does step by step, at times of the test's own, and what others meet in the middle of a
 // step: a pool without processes.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <remuda/future.hpp>
 #include <remuda/process_pool.hpp>
+#include <string>
 #include <thread>
 
 #include "tests/fuzz/process_core_harness.hpp"
@@ -24,31 +26,34 @@ using namespace remuda::detail;
 
 void nothing() {}
 
-struct one_worker {
-  process_core_harness pool{[] {
-    remuda::process_pool_options o;
-    o.workers = 1;
-    o.pin = false;
-    o.max_payload = 4096;
-    return o;
-  }()};
+struct workers {
+  process_core_harness pool;
   process_core_harness::as_supervisor here{pool};
-  lane& only = pool.at(0);
+  lane& first = pool.at(0);
 
-  one_worker() {
+  explicit workers(unsigned n = 1)
+      : pool([n] {
+          remuda::process_pool_options o;
+          o.workers = n;
+          o.pin = false;
+          o.max_payload = 4096;
+          return o;
+        }()) {
     pool.start_over();
-    answer(0);
-    pool.receive(only);
+    for (unsigned i = 0; i < n; ++i) {
+      answer(pool.at(i), 0);
+      pool.receive(pool.at(i));
+    }
   }
-  ~one_worker() {
+  ~workers() {
     pool.break_pool();
-    pool.die(only, SIGKILL);
+    for (std::size_t i = 0; i < pool.lanes(); ++i) pool.die(pool.at(i), SIGKILL);
   }
-  one_worker(const one_worker&) = delete;
-  one_worker& operator=(const one_worker&) = delete;
+  workers(const workers&) = delete;
+  workers& operator=(const workers&) = delete;
 
-  void answer(std::uint64_t position, slot_kind kind = slot_kind::value) {
-    call_slot& slot = only.ring.at(position);
+  static void answer(lane& l, std::uint64_t position, slot_kind kind = slot_kind::value) {
+    call_slot& slot = l.ring.at(position);
     slot.kind = kind;
     slot.where = slot.size = 0;
     slot.word.store(static_cast<std::uint32_t>(slot_state::done));  // of the first lap
@@ -89,13 +94,14 @@ class other_thread {
 };
 
 TEST(ProcessPoolSupervisor, P03_WhatIsBetweenTheQueueAndARingIsCancelled) {
-  one_worker w;
+  workers w;
   const auto first = w.submit();
   const auto second = w.submit();
   bool cancelled = false;
   {
     std::optional<other_thread> canceller;
-    const process_core_harness::sender in_between(w.pool, w.only);
+    process_core_harness::sender in_between(w.pool, w.first);
+    in_between.take_newest();
     canceller.emplace([&] { cancelled = second.cancel(); });
     canceller->get_stuck();
     EXPECT_FALSE(second.done());
@@ -105,35 +111,68 @@ TEST(ProcessPoolSupervisor, P03_WhatIsBetweenTheQueueAndARingIsCancelled) {
   EXPECT_FALSE(first.done());
 }
 
+TEST(ProcessPoolSupervisor, P03_WhatIsTakenBackDoesNotRun) {
+  workers w;
+  const auto first = w.submit();
+  const auto second = w.submit();
+  bool running = true;
+  {
+    std::optional<other_thread> observer;
+    process_core_harness::sender in_between(w.pool, w.first);
+    observer.emplace([&] { running = second.running(); });
+    observer->get_stuck();
+    in_between.take_newest();
+  }
+  EXPECT_FALSE(running);
+}
+
+// Those that the pool is going to cancel are no exception.
+TEST(ProcessPoolSupervisor, P03_WhatAShutdownHasTakenBackIsCancelledByOthersToo) {
+  workers w{2};
+  const auto first = w.submit();
+  const auto second = w.submit();
+  w.pool.core->shutdown(remuda::shutdown_mode::cancel_pending);  // of the pool's own thread: it does not wait
+  {
+    std::optional<other_thread> closer;
+    const process_core_harness::sender somebody(w.pool, w.pool.at(1));
+    closer.emplace([&] { w.pool.look(); });
+    closer->get_stuck();
+    EXPECT_FALSE(first.done());
+    EXPECT_TRUE(first.cancel());
+    EXPECT_TRUE(first.cancelled());
+  }
+  EXPECT_TRUE(second.cancelled());
+}
+
 // The receiver would take it for garbage, and end the worker.
 TEST(ProcessPoolSupervisor, P30_AWorkerMayPassAWithdrawnCallWhoseTaskIsStillInTheTable) {
-  one_worker w;
+  workers w;
   const auto withdrawn = w.submit();
   {
     std::optional<other_thread> receiver;
-    const process_core_harness::withdrawer in_between(w.pool, w.only);
-    w.answer(in_between.position(), slot_kind::skipped);
-    receiver.emplace([&] { w.pool.receive(w.only); });
+    const process_core_harness::withdrawer in_between(w.pool, w.first);
+    workers::answer(w.first, in_between.position(), slot_kind::skipped);
+    receiver.emplace([&] { w.pool.receive(w.first); });
     receiver->get_stuck();
     EXPECT_FALSE(withdrawn.done());
   }
   EXPECT_TRUE(withdrawn.cancelled());
-  EXPECT_TRUE(w.pool.open(w.only));
+  EXPECT_TRUE(w.pool.open(w.first));
 }
 
-TEST(ProcessPoolSupervisor, P29_AWorkerThatIsGoneBeforeItIsWatchedIsADeathAmongOthers) {
-  one_worker w;
-  const pid_t child = fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) _exit(0);
-  ASSERT_EQ(waitpid(child, nullptr, 0), child);
-  EXPECT_TRUE(w.pool.begin(w.only, child));
-  EXPECT_FALSE(w.pool.broken());
+// By its number alone it might be taken for another process.
+TEST(ProcessPoolSupervisor, P29_AWorkerWithoutADescriptorBreaksThePool) {
+  workers w;
+  const auto pending = w.submit();
+  EXPECT_FALSE(w.pool.begin(w.first, getpid()));
+  w.pool.look();
+  const std::string text = remuda::test::text_of<remuda::broken_pool_error>(pending);
+  EXPECT_NE(text.find(std::strerror(EMFILE)), std::string::npos) << text;
 }
 
 // A worker that lies about its words is found by the looks of once a second, so they go on while somebody has a task.
 TEST(ProcessPoolSupervisor, P31_WatchesWhatIsSentWhileItIsAboutToSleep) {
-  one_worker w;
+  workers w;
   w.pool.audit();
   w.pool.audit();
   ASSERT_FALSE(w.pool.watches()) << "nothing is going on";
@@ -147,12 +186,12 @@ TEST(ProcessPoolSupervisor, P31_WatchesWhatIsSentWhileItIsAboutToSleep) {
 
 // It waits for the end of the longer limit else.
 TEST(ProcessPoolSupervisor, P26_HearsOfItWhenALimitBehindALongerOneBegins) {
-  one_worker w;
+  workers w;
   const auto first = w.submit(1h);
   const auto second = w.submit(10ms);
   w.pool.core->serve(std::chrono::steady_clock::now());
   ASSERT_FALSE(w.pool.kicked());
-  w.answer(1);
+  workers::answer(w.first, 1);
   serving = nullptr;  // another thread takes the result
   EXPECT_TRUE(first.done() || first.wait_for(1s));
   EXPECT_TRUE(w.pool.kicked());
