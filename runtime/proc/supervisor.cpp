@@ -188,7 +188,8 @@ void process_core::wait_for_events(const deadline& until, rest how) {
       }
       const timespec* const at_most = wake == time_point::max() ? nullptr : &limit;
       count = epoll_pwait2(events_.get(), events.data(), static_cast<int>(events.size()), at_most, nullptr);
-      if (count < 0 && errno == ENOSYS) {  // before Linux 5.11: milliseconds
+      // Before Linux 5.11, or where a container's filter does not know the call: milliseconds.
+      if (count < 0 && (errno == ENOSYS || errno == EPERM)) {
         const int ms = at_most == nullptr
                            ? -1
                            : static_cast<int>(std::min<long>(limit.tv_sec, 1000) * 1000 + limit.tv_nsec / 1000000 + 1);

@@ -28,6 +28,7 @@
 
 #include "tests/support/process.hpp"
 #include "tests/support/process_pool.hpp"
+#include "tests/support/read_file.hpp"
 #include "tests/tools/run_program.hpp"
 
 namespace {
@@ -157,17 +158,19 @@ std::string expect_part(const std::string& text, const std::string& part) {
 }
 
 /// From here on this process and its children get `error` from the calls that `refuse` names.
-enum class refused { memfds, processes };
+enum class refused { memfds, processes, short_waits };
 
 void refuse(refused what, int error) {
-  const auto number = static_cast<unsigned>(what == refused::memfds ? SYS_memfd_create : SYS_clone);
+  const auto number = static_cast<unsigned>(what == refused::memfds      ? SYS_memfd_create
+                                            : what == refused::processes ? SYS_clone
+                                                                         : SYS_epoll_pwait2);
   constexpr unsigned shares_memory = CLONE_VM;  // threads, and the start of a new program
   // The low half of an argument comes first on x86-64 and aarch64.
   const sock_filter program[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 3),
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args)),
-      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, what == refused::memfds ? 0U : shares_memory, 1, 0),
+      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, what == refused::processes ? shares_memory : 0U, 1, 0),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
@@ -186,6 +189,27 @@ TEST_P(BothWays, P29_SharedMemoryThatIsRefusedIsAnError) {
       refuse(refused::memfds, error);
       const std::string text = error_of_pool(GetParam());
       return expect_part(text, "shared memory") + expect_part(text, std::strerror(error));
+    });
+    EXPECT_TRUE(well(r)) << r;
+  }
+}
+
+/// The pool's own thread, as in ps: 'S' is asleep.
+char state_of_supervisor() {
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    if (remuda::test::read_file(task.path() / "comm") != "remuda/super\n") continue;
+    return remuda::test::state_of(std::stoi(task.path().filename()));
+  }
+  return 0;
+}
+
+TEST_P(BothWays, P34_IdlePoolsSleepAlsoWithoutShortWaits) {
+  for (const int error : {ENOSYS, EPERM}) {
+    const child_result r = in_child([error]() -> std::string {
+      refuse(refused::short_waits, error);
+      remuda::process_pool pool{with_workers(1, GetParam())};
+      if (pool.submit(twice, 4).get() != 8) return "a wrong result";
+      return remuda::test::eventually([] { return state_of_supervisor() == 'S'; }) ? "" : "it spins";
     });
     EXPECT_TRUE(well(r)) << r;
   }
