@@ -186,16 +186,19 @@ bool process_core::begin(lane& l, zygote::event& spawned) {
 
 /// Any thread: the initializer has run.
 void process_core::open_lane(lane& l) {
+  bool first = false;
   {
     const std::lock_guard lock(l.sending);
-    if (l.phase != lane_phase::starting) return;
+    if (l.phase != lane_phase::starting || l.doomed) return;
     l.phase = lane_phase::open;
     l.open.store(true, std_sync::relaxed);
+    l.failed_starts = 0;
+    first = !std::exchange(l.opened_before, true);
   }
   std_sync::full_fence();  // a task that found no lane open is in the queue by now, or finds this one
-  {
+  if (first) {             // and no replacement of one that has died since
     const std::lock_guard lock(mutex_);
-    if (starting_ != 0 && --starting_ == 0) changed_.notify_all();
+    if (--starting_ == 0) changed_.notify_all();
   }
   kick();  // there may be something to share out
 }

@@ -79,7 +79,8 @@ void process_core::clear_away(lane& l, int status, bool with_zygote) {
   state* running = nullptr;
   bool at_start = false;
   bool again = false;
-  std::uint64_t in_a_row = 0;          // 0: a death that was planned, or after the end
+  bool too_many = false;
+  std::uint64_t in_a_row = 0;
   std::unique_ptr<given_blocks> held;  // ends outside of the lock
   {
     const std::lock_guard lock(l.sending);
@@ -101,9 +102,12 @@ void process_core::clear_away(lane& l, int status, bool with_zygote) {
     busy_[l.index].store(0, std_sync::relaxed);
     if (!by_plan && !ending_workers_ && !broken_.load(std_sync::relaxed)) {
       died_.fetch_add(1, std_sync::relaxed);
-      if (!with_zygote) in_a_row = count_death(l, at_start);
+      if (!with_zygote) in_a_row = deaths_in_a_row_.fetch_add(1, std_sync::relaxed) + 1;
+      // Counted by itself: a place that nobody can take is not made good by what the other workers finish meanwhile.
+      l.failed_starts = at_start ? l.failed_starts + 1 : 0;
+      too_many = std::max<std::uint64_t>(in_a_row, l.failed_starts) >= options_.max_deaths_in_a_row;
     }
-    again = running != nullptr && running->ops->remote(running)->retries > 0 && !too_many_deaths(l, in_a_row) &&
+    again = running != nullptr && running->ops->remote(running)->retries > 0 && !too_many &&
             !broken_.load(std_sync::relaxed);
     if (again) {
       --running->ops->remote(running)->retries;
@@ -115,7 +119,7 @@ void process_core::clear_away(lane& l, int status, bool with_zygote) {
   l.receiving.store(false, std_sync::release);
   held.reset();
   forget(l);
-  if (too_many_deaths(l, in_a_row)) {
+  if (too_many) {
     const std::string last = std::string("; the last one ") + (at_start ? "while it started" : "while it ran") + ": " +
                              worker_died(status, 0).what();
     break_pool(in_a_row >= options_.max_deaths_in_a_row
@@ -149,17 +153,6 @@ state* process_core::empty_table(lane& l, bool by_plan) {
   }
   put_back(unstarted);
   return running;
-}
-
-/// How many there were in a row.
-std::uint64_t process_core::count_death(lane& l, bool at_start) {
-  // Counted by itself: a place that nobody can take is not made good by what the other workers finish meanwhile.
-  l.failed_starts = at_start ? l.failed_starts + 1 : 0;
-  return deaths_in_a_row_.fetch_add(1, std_sync::relaxed) + 1;
-}
-
-bool process_core::too_many_deaths(const lane& l, std::uint64_t in_a_row) const {
-  return in_a_row != 0 && std::max<std::uint64_t>(in_a_row, l.failed_starts) >= options_.max_deaths_in_a_row;
 }
 
 /// Another process for the lane, unless the pool ends.
@@ -248,9 +241,13 @@ void process_core::end_broken() {
 /// The zygote is gone, and the kernel has killed its workers with it.
 void process_core::zygote_gone() {
   const callbacks_at_end later;
+  for (const auto& l : lanes_) {  // a task is not to try one dead worker after the other
+    const std::lock_guard lock(l->sending);
+    l->open.store(false, std_sync::relaxed);
+    l->doomed = true;
+  }
   for (const auto& l : lanes_) {
-    l->open.store(false, std_sync::relaxed);  // a task is not to try one dead worker after the other
-    if (!l->pidfd) continue;                  // only this thread changes it
+    if (!l->pidfd) continue;  // only this thread changes it
     os::send_signal(l->pidfd.get(), SIGKILL);
     os::wait_until_ended(l->pidfd.get(), std::chrono::seconds(10));
   }

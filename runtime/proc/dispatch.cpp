@@ -141,7 +141,8 @@ bool process_core::send_waiting(lane& l) {
   bool told = false;
   {
     const std::lock_guard lock(l.sending);
-    if (l.phase != lane_phase::open) return false;
+    // relaxed: a shutdown that cancels empties this ring under the lock, before or after
+    if (l.phase != lane_phase::open || cancel_pending_.load(std_sync::relaxed)) return false;
     const std::uint64_t head = l.ring.head();
     std::size_t count = take_waiting(l, tasks);
     // First all locked instructions, then all slots: each of the former waits until what was written into the slots

@@ -62,7 +62,9 @@ struct alignas(2 * cache_line) lane {
   atomic<bool> timed{false};
   /// The oldest call, if it has a limit, and since when it is known to be the oldest.
   std::optional<std::pair<std::uint64_t, std::chrono::steady_clock::time_point>> timed_front;
-  bool doomed = false;                 ///< it will be killed as soon as its pidfd is known
+  bool doomed = false;                 ///< it will be killed as soon as its pidfd is known, or is dead already
+  bool opened_before = false;          ///< this process, or one before it in this place, has taken tasks
+  unsigned failed_starts = 0;          ///< processes in a row that died before the initializer had run
   std::unique_ptr<given_blocks> held;  ///< shared buffers of the task that it is killed for, until it is gone
 
   pid_t pid = -1;
@@ -78,7 +80,6 @@ struct alignas(2 * cache_line) lane {
   std::uint64_t audited_tail = 0;
   std::uint64_t replaced = 0;
   std::uint64_t run_before = 0;  ///< `run` when this process started
-  unsigned failed_starts = 0;    ///< processes in a row that died before the initializer had run
 
   atomic<std::uint64_t> run{0};  ///< results received from all its processes; written by the receiver
 

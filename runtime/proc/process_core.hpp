@@ -183,8 +183,6 @@ class process_core final : public remote_home {
   void worker_gone(lane& l, int status);
   void clear_away(lane& l, int status, bool with_zygote);
   state* empty_table(lane& l, bool by_plan);
-  std::uint64_t count_death(lane& l, bool at_start);
-  bool too_many_deaths(const lane& l, std::uint64_t in_a_row) const;
   void replace(lane& l);
   void not_replaced(lane& l, const std::exception& e);
   void forget(lane& l);

@@ -56,6 +56,8 @@ struct process_core_harness {
     c.cancel_seen_ = c.broken_seen_ = c.ending_workers_ = false;
     for (const auto& l : c.lanes_) {
       l->seen_tail = l->audited_tail = 0;
+      l->opened_before = false;
+      l->failed_starts = 0;
       new_worker(*l);
     }
   }
@@ -69,11 +71,11 @@ struct process_core_harness {
   void new_worker(lane& l) { core->new_ring(l, os::make_memfd("remuda", l.memory.layout().total)); }
 
   /// The lane's process is gone with this wait status, and there is another one unless the pool ends. False then.
-  bool die(lane& l, int status) {
+  bool die(lane& l, int status, bool with_zygote = false) {
     if (l.phase == lane_phase::empty) return false;
     const process_core::guest_visit visit(*core);
     const callbacks_at_end later;
-    core->clear_away(l, status, false);
+    core->clear_away(l, status, with_zygote);
     if (core->ending_workers_ || core->broken_.load()) return false;
     new_worker(l);
     return true;
@@ -169,6 +171,9 @@ struct process_core_harness {
   void end_workers() { core->end_workers(); }
 
   // --- what there is to see
+
+  /// Workers that the constructor would still wait for.
+  unsigned starting() const { return core->starting_; }
 
   /// It sleeps at most a second.
   bool watches() const { return core->watching_; }

@@ -37,6 +37,7 @@ struct workers {
           o.workers = n;
           o.pin = false;
           o.max_payload = 4096;
+          o.max_deaths_in_a_row = 4;
           return o;
         }()) {
     pool.start_over();
@@ -158,6 +159,51 @@ TEST(ProcessPoolSupervisor, P30_AWorkerMayPassAWithdrawnCallWhoseTaskIsStillInTh
   }
   EXPECT_TRUE(withdrawn.cancelled());
   EXPECT_TRUE(w.pool.open(w.first));
+}
+
+// What the other workers finish meanwhile does not make up for it.
+TEST(ProcessPoolSupervisor, P29_AWorkerThatTakesTheZygoteAlongWheneverItStartsBreaksThePool) {
+  workers w{2};
+  int deaths = 0;
+  w.pool.die(w.first, SIGKILL);
+  while (!w.pool.broken() && ++deaths < 10) {
+    const auto done = w.submit();
+    workers::answer(w.pool.at(1), static_cast<std::uint64_t>(deaths));
+    w.pool.receive(w.pool.at(1));
+    ASSERT_TRUE(done.done());
+    w.pool.die(w.first, SIGKILL, true);
+  }
+  EXPECT_EQ(deaths, 4);
+}
+
+TEST(ProcessPoolSupervisor, P29_FailedStartsAreNotInARowWhenOneIsNot) {
+  workers w;
+  for (int round = 0; round < 10; ++round) {
+    w.first.memory.header().retired.store(1);
+    const auto last = w.submit();
+    workers::answer(w.first, 1);
+    w.pool.receive(w.first);
+    ASSERT_TRUE(last.done());
+    ASSERT_TRUE(w.pool.die(w.first, 0)) << "by plan";
+    ASSERT_TRUE(w.pool.die(w.first, SIGKILL)) << "at its start, round " << round;
+    workers::answer(w.first, 0);
+    w.pool.receive(w.first);
+    ASSERT_TRUE(w.pool.open(w.first));
+  }
+}
+
+TEST(ProcessPoolSupervisor, TheConstructorWaitsForEachPlaceAndNotForAsManyStarts) {
+  workers w{2};
+  w.pool.start_over();
+  for (int i = 0; i < 2; ++i) {
+    workers::answer(w.first, 0);
+    w.pool.receive(w.first);
+    EXPECT_EQ(w.pool.starting(), 1U);
+    ASSERT_TRUE(w.pool.die(w.first, SIGKILL));
+  }
+  workers::answer(w.pool.at(1), 0);
+  w.pool.receive(w.pool.at(1));
+  EXPECT_EQ(w.pool.starting(), 0U);
 }
 
 // By its number alone it might be taken for another process.
