@@ -168,7 +168,14 @@ bool process_core::admit(state* task, remote_part& part) {
     throw_refusal();
   }
   const auto keep = shared_from_this();  // the task may destroy the pool object
+  std::unique_lock lock(mutex_);         // who finds the pool drained under it has seen this visit, or we the close
   const guest_visit visit(*this);
+  const bool late = closed_.load(std_sync::relaxed);
+  lock.unlock();
+  if (late) {
+    cancel_unsent(task);
+    throw_refusal();
+  }
   task->word.set_unshared(status::running);
   const status outcome = part.ops->run_in_caller(task);
   task->ops->discard(task);

@@ -23,6 +23,7 @@ using namespace std::chrono_literals;
 using remuda::test::eventually;
 using remuda::test::file_gate;
 using remuda::test::shared_count;
+using remuda::test::state_of;
 
 int add(int a, int b) { return a + b; }
 
@@ -239,18 +240,26 @@ TEST(Promise17ProcessPool, AFullPoolFailsBlocksOrRunsInTheCaller) {
     options.max_pending = 2;
     options.full = full;
     remuda::process_pool pool{options};
+    const file_gate gate;
+    const auto first = pool.submit(file_gate::wait, gate.path());
+    const pid_t submitter = gettid();
+    std::atomic<bool> all_submitted{false};
+    std::thread opener([&] {
+      const auto blocked = [&] { return full == remuda::when_full::block && state_of(submitter) == 'S'; };
+      EXPECT_TRUE(eventually([&] { return all_submitted || blocked(); }));
+      gate.open();
+    });
     std::vector<remuda::future<pid_t>> all;
     int refused = 0;
     for (int i = 0; i < 12; ++i) {
       try {
-        all.push_back(pool.submit([] {
-          std::this_thread::sleep_for(5ms);
-          return getpid();
-        }));
+        all.push_back(pool.submit([] { return getpid(); }));
       } catch (const remuda::pool_full_error&) {
         ++refused;
       }
     }
+    all_submitted = true;
+    opener.join();
     int here = 0;
     for (auto& f : all) here += f.get() == getpid() ? 1 : 0;
     EXPECT_EQ(refused > 0, full == remuda::when_full::fail);
