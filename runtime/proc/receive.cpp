@@ -101,6 +101,8 @@ std::size_t process_core::receive(lane& l, const state* awaited) {
         if (l.ring.in_flight() != 0) busy_[l.index].store(1, std_sync::relaxed);
       }
     }
+    // Before somebody else may be told of this worker's death, which comes after what it has finished.
+    if (count != 0 && deaths_in_a_row_.load(std_sync::relaxed) != 0) deaths_in_a_row_.store(0, std_sync::relaxed);
     // While nobody can put another process into the lane, which callbacks below may wait for.
     if (corrupt) condemn(l);
     // acq_rel: a thread that found somebody receiving went to sleep on the word of our next look, so that look has to
@@ -110,7 +112,6 @@ std::size_t process_core::receive(lane& l, const state* awaited) {
     // The next one begins, perhaps with a shorter time limit than the one whose end the pool's own thread looks out
     // for.
     if (count != 0 && serving != this && l.timed.load(std_sync::relaxed) && l.ring.in_flight() != 0) kick();
-    if (count != 0 && deaths_in_a_row_.load(std_sync::relaxed) != 0) deaths_in_a_row_.store(0, std_sync::relaxed);
     {
       // A callback of one may wait for another: all are completed before the first callback runs.
       const callbacks_at_end later;

@@ -1,5 +1,6 @@
 // Promise 8: what a worker that blocks does with its core, and what never runs on its stack.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <stdexcept>
@@ -8,6 +9,7 @@
 #include "remuda/future.hpp"
 #include "remuda/thread_pool.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/process.hpp"
 #include "tests/support/stress.hpp"
 
 namespace {
@@ -28,7 +30,7 @@ TEST(Promise08HandOff, BlockedWorkersCoreGoesOnWithOtherTasks) {
 }
 
 TEST(Promise08HandOff, ManyBlockedTasksDoNotStopThePool) {
-  constexpr int blocked_tasks = 1000;
+  constexpr int blocked_tasks = scaled(1000);
   std::atomic<int> started{0};
   thread_pool pool(2);
   promise<int> outside;
@@ -50,11 +52,16 @@ TEST(Promise08HandOff, SpareThreadsAreReusedAndDoNotAddUp) {
   constexpr int rounds = 100;
   for (int i = 0; i < rounds; ++i) {
     promise<int> outside;
-    const auto blocked = pool.submit([f = outside.get_future()] { return f.get(); });
+    std::atomic<pid_t> thread{0};
+    const auto blocked = pool.submit([&thread, f = outside.get_future()] {
+      thread = gettid();
+      return f.get();
+    });
     ASSERT_TRUE(eventually([&] { return blocked.running(); }));
     ASSERT_EQ(pool.submit([] { return 3; }).get_for(generous), 3);
     outside.set_value(4);
     ASSERT_EQ(blocked.get_for(generous), 4);
+    ASSERT_TRUE(eventually([&] { return is_asleep(thread); })) << "it can be had again";
   }
   EXPECT_LE(pool.stats().spare_threads, 3U) << "one blocks at a time, so a few threads serve all rounds";
 }

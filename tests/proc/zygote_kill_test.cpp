@@ -3,7 +3,9 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstring>
 #include <system_error>
 
@@ -129,12 +131,16 @@ TEST_P(ZygoteDeaths, P22_AlsoWhenAChildOfTheParentLivesOn) {
 TEST_P(ZygoteDeaths, P22_AParentKilledAtAnyMomentLeavesNobody) {
   const heir here;
   int most = 0;
-  const auto begin = std::chrono::steady_clock::now();
-  {
-    zygote z(GetParam());
-    spawned(z, settings_for(act::exit_with));
+  auto shortest = std::chrono::steady_clock::duration::max();
+  for (int i = 0; i < 3; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    {
+      zygote z(GetParam());
+      spawned(z, settings_for(act::exit_with));
+    }
+    shortest = std::min(shortest, std::chrono::steady_clock::now() - begin);
   }
-  const auto whole = 4 * (std::chrono::steady_clock::now() - begin);
+  const auto whole = 4 * shortest;
   constexpr int times = scaled(200);
   for (int i = 0; i < times; ++i) {
     const pid_t parent = fork();

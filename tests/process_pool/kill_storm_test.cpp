@@ -148,6 +148,7 @@ TEST(Promise25ProcessPool, AStormOfKillsLosesNothing) {
   remuda::process_pool(options).submit(same, 1).get();                 // what is made once for all pools is there now
   const auto descriptors_before = remuda::test::descriptors();
   auto pool = std::make_unique<remuda::process_pool>(options);
+  ASSERT_TRUE(eventually([&] { return processes_of(*pool) == workers; }));  // each has its descriptor
   const double hot_before = median_round_trip_us(*pool);
   const std::size_t open_before = remuda::test::descriptors().size();
   const mappings mapped_before = mapped_now();

@@ -13,11 +13,13 @@
 #include <vector>
 
 #include "tests/support/eventually.hpp"
+#include "tests/support/process_pool.hpp"
 
 namespace {
 
 using namespace std::chrono_literals;
 using remuda::test::eventually;
+using remuda::test::file_gate;
 
 int twice(int n) { return 2 * n; }
 
@@ -71,9 +73,13 @@ TEST(Promise19ProcessPool, OfAPoolThatPolls) {
 TEST(Promise19ProcessPool, CancelPendingEndsEachFutureInOneState) {
   std::vector<remuda::future<void>> all;
   remuda::process_pool pool{2};
-  for (int i = 0; i < 1000; ++i) all.push_back(pool.submit([] { std::this_thread::sleep_for(5ms); }));
-  ASSERT_TRUE(eventually([&] { return all.front().running() || all.front().done(); }));
-  pool.shutdown(remuda::shutdown_mode::cancel_pending);
+  const file_gate gate;
+  for (int i = 0; i < 1000; ++i) all.push_back(pool.submit(file_gate::wait, gate.path()));
+  ASSERT_TRUE(eventually([&] { return all.front().running(); }));
+  std::thread closing([&] { pool.shutdown(remuda::shutdown_mode::cancel_pending); });
+  EXPECT_TRUE(eventually([&] { return all.back().done(); }));
+  gate.open();
+  closing.join();
   int run = 0;
   int cancelled = 0;
   for (const auto& f : all) {

@@ -140,7 +140,10 @@ std::string error_of_pool(start_method start) {
     auto options = with_workers(2, start);
     options.max_deaths_in_a_row = 3;
     remuda::process_pool pool{options};
-    if (pool.submit(twice, 4).get() != 8) throw std::logic_error("a wrong result");
+    const auto first = pool.submit(twice, 4);
+    // It may be killed because there was no descriptor for its worker: the broken pool says that.
+    const bool died = first.error() != nullptr;
+    if ((died ? pool.submit(twice, 4) : first).get() != 8) throw std::logic_error("a wrong result");
   } catch (const std::system_error& e) {
     no_limit_of_descriptors();
     text = e.what();

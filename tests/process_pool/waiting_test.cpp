@@ -118,7 +118,7 @@ TEST(Promise32ProcessPool, OutputComesLineByLineToAHookThatMayWait) {
 // --- callbacks of tasks that cannot be sent, while others are in the hands of the thread that runs them
 // ---------------------------------------------------------------------------------------------
 
-constexpr auto too_long = 10s;  // for a wait in a callback; without an end the pool could not end either
+constexpr auto too_long = 30s;  // for a wait in a callback; without an end the pool could not end either
 
 int hold_until(const remuda::shared_buffer<int>& stage, int wanted, const std::string&) {
   while (std::atomic_ref<int>(stage[0]).load() < wanted) std::this_thread::yield();

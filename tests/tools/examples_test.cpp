@@ -76,6 +76,12 @@ TEST(examples, origin_main_line_goes_on_before_the_first_result) {
   }));
 }
 
+TEST(examples, origin_processes_uses_each_of_its_workers) {
+  EXPECT_TRUE(some_run(example("origin_processes"), [](const std::vector<std::string>& lines) {
+    return lines.back() == "main: 50 results from 3 processes";
+  }));
+}
+
 TEST(examples, in_order_of_completion) {
   std::set<std::string> expected;
   for (const char* ms : {"50", "100", "150", "200", "250"}) expected.insert(std::string("awake after ") + ms + " ms");

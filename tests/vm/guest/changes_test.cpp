@@ -115,9 +115,11 @@ void expect_all_work(thread_pool& pool) {
 void expect_all_work(process_pool& pool, const std::vector<pid_t>& processes, unsigned died = 0) {
   const auto before = pool.stats();
   EXPECT_TRUE(test::eventually([&] {
-    std::vector<future<int>> results;
-    for (unsigned i = 0; i < 4 * pool.size(); ++i) results.push_back(pool.submit(&twice, 1));
-    for (const auto& result : results) EXPECT_EQ(result.get_for(test::generous), 2);
+    const test::file_gate gate;  // while one is held the other workers get the next ones
+    std::vector<future<void>> results;
+    for (unsigned i = 0; i < pool.size(); ++i) results.push_back(pool.submit(&test::file_gate::wait, gate.path()));
+    gate.open();
+    for (const auto& result : results) EXPECT_NO_THROW(result.get_for(test::generous));
     const auto now = pool.stats();
     for (std::size_t w = 0; w < now.workers.size(); ++w) {
       if (now.workers[w].run == before.workers[w].run) return false;

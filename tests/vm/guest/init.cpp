@@ -23,11 +23,14 @@
 
 namespace {
 
-/// A suite that takes longer hangs.
-constexpr unsigned suite_seconds = 90;
+/// A check that takes longer hangs.
+constexpr unsigned check_seconds = 90;
 
 class lines final : public testing::EmptyTestEventListener {
-  void OnTestStart(const testing::TestInfo&) override { reasons_.clear(); }
+  void OnTestStart(const testing::TestInfo&) override {
+    reasons_.clear();
+    alarm(check_seconds);
+  }
   void OnTestPartResult(const testing::TestPartResult& part) override {
     if (!part.failed()) return;
     const char* const file = part.file_name() != nullptr ? part.file_name() : "?";
@@ -62,7 +65,6 @@ void open_console() {
 void run_suite(const char* suite) {
   const pid_t child = fork();
   if (child == 0) {
-    alarm(suite_seconds);
     const std::string filter = std::string("--gtest_filter=") + suite + ".*";
     execl("/proc/self/exe", "checks", filter.c_str(), nullptr);
     _exit(127);

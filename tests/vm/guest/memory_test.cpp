@@ -161,7 +161,9 @@ void expect_rings_near(const process_pool& pool, const set& allowed) {
   }
 }
 
-std::vector<char> reversed(std::vector<char> bytes) {
+/// One for each worker: while it is held the others get the next ones.
+std::vector<char> reversed(const std::string& held_by, std::vector<char> bytes) {
+  test::file_gate::wait(held_by);
   std::reverse(bytes.begin(), bytes.end());
   return bytes;
 }
@@ -180,8 +182,10 @@ void use_every_worker(process_pool& pool) {
   std::vector<char> data(bytes, 'a');
   data.back() = 'z';
   EXPECT_TRUE(test::eventually([&] {
+    const test::file_gate gate;
     std::vector<future<std::vector<char>>> results;
-    for (unsigned i = 0; i < 2 * pool.size(); ++i) results.push_back(pool.submit(&reversed, data));
+    for (unsigned i = 0; i < pool.size(); ++i) results.push_back(pool.submit(&reversed, gate.path(), data));
+    gate.open();
     for (const auto& result : results) EXPECT_EQ(result.get().front(), 'z');
     return all_used();
   }));
@@ -233,7 +237,8 @@ TEST_F(Rings, AreOnTheNearestNodeThatTheGroupMayUse) {
 }
 
 /// CPU, then the nodes of memory that the task asks the system for.
-std::vector<unsigned> look_at_own_memory() {
+std::vector<unsigned> look_at_own_memory(const std::string& held_by) {
+  test::file_gate::wait(held_by);
   constexpr std::size_t bytes = std::size_t{1} << 20;
   void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return {};
@@ -249,8 +254,10 @@ TEST(ProcessMemory, ThatTasksAskForIsOnTheNodeOfTheirWorker) {
   process_pool pool(test::with_workers(all_cpus()));
   set cpus;
   EXPECT_TRUE(test::eventually([&] {
+    const test::file_gate gate;
     std::vector<future<std::vector<unsigned>>> looks;
-    for (unsigned i = 0; i < 2 * pool.size(); ++i) looks.push_back(pool.submit(&look_at_own_memory));
+    for (unsigned i = 0; i < pool.size(); ++i) looks.push_back(pool.submit(&look_at_own_memory, gate.path()));
+    gate.open();
     for (const auto& look : looks) {
       const std::vector<unsigned> found = look.get();
       if (found.size() != 2) {
