@@ -1,5 +1,5 @@
 // Fifty small tasks on three worker processes, with the code of origin.cpp: three process ids appear. (A worker that is
-// kept from its CPU for a second gets none: the others take its share.)
+// kept from its CPU for a second gets no task: the others take its share.)
 
 #include <unistd.h>
 

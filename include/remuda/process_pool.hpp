@@ -73,7 +73,8 @@ struct process_pool_options {
   start_method start = start_method::zygote;
   /// Of the workers, and of the pool's own thread that waits for them. Default: as the profile says, else balanced.
   std::optional<wait_policy> policy = std::nullopt;
-  /// As in thread_pool_options. caller_runs runs the task in this process.
+  /// As in thread_pool_options. caller_runs runs the task in this process. In callbacks, waiting or running might be
+  /// what makes the room, so what they submit is queued above the bound.
   std::size_t max_pending = 0;
   when_full full = when_full::block;
   /// Worker processes are named "NAME/0", "NAME/1" ...; the kernel keeps 15 bytes.

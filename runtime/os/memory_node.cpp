@@ -28,7 +28,7 @@ bool prefer_node(void* begin, std::size_t bytes, unsigned node) noexcept {
 }
 
 void discard_pages(void* begin, std::size_t bytes) noexcept {
-  if (reinterpret_cast<std::uintptr_t>(begin) >> 56 != 0) return;  // malloc's memory tags (Arm) would go with the pages
+  if (reinterpret_cast<std::uintptr_t>(begin) >> 56 != 0) return;  // tags would go with the pages
   madvise(begin, bytes, MADV_DONTNEED);
 }
 

@@ -19,7 +19,8 @@ std::optional<unsigned> preferred_node(const void* address) noexcept;
 
 /// The pages of [begin, begin + bytes), private memory whose contents nobody needs any more, are given back to the
 /// system: the next touch decides anew which node each comes from. They read as zero then. `begin` must be at the start
-/// of a page. Best effort: locked or huge pages stay as they are. Blocks for the system call.
+/// of a page. Best effort: pages that are locked, of hugetlbfs or with memory tags (Arm) stay. Blocks for the system
+/// call.
 void discard_pages(void* begin, std::size_t bytes) noexcept;
 
 /// The node that the page at `address`, which is there, came from; none where the system does not tell.

@@ -142,16 +142,17 @@ void process_core::new_ring(lane& l, os::unique_fd file) {
     l.doomed = false;
     l.phase = lane_phase::starting;
     l.run_before = l.run.load(std_sync::relaxed);
-    // Modules first would be told after it, so the initializer's own has to be told before: it takes its place in
-    // order.
+    // What the initializer names. Tasks name the rest when they come.
+    if (modules_known() < l.ring.capacity()) tell_modules(l);
     first_call(l);
   }
   l.file = std::move(file);
 }
 
-/// REQUIRES: `sending` is held, the ring is fresh.
+/// REQUIRES: `sending` is held, the ring is fresh but for modules.
 void process_core::first_call(lane& l) {
   call_slot& slot = l.ring.next();
+  l.first_call = l.ring.head();
   payload_writer out(
       slot.bytes, call_slot::inline_bytes, *l.arguments, [](void*) { throw no_room_now(); }, nullptr);
   slot.function = options_.initializer ? options_.initializer.function()
@@ -160,7 +161,7 @@ void process_core::first_call(lane& l) {
   slot.kind = slot_kind::call;
   slot.id = 0;
   slot.size = out.size();
-  slot.where = out.keep(0);
+  slot.where = out.keep(l.first_call);
   slot.started_at = 0;
   busy_[l.index].store(1, std_sync::relaxed);
   l.ring.publish();
@@ -176,8 +177,8 @@ bool process_core::begin(lane& l, zygote::event& spawned) {
     if (l.pidfd && l.doomed) os::send_signal(l.pidfd.get(), SIGKILL);
     if (l.pidfd) return true;
   }
-  // No descriptor was free to receive it. By its number it cannot be had: that may be another process's by now, or
-  // always, where the zygote lives in a process namespace of its own.
+  // No descriptor was free to receive it. By its number it cannot be had: that may be another process's by now, and
+  // always is where the zygote lives in a process namespace of its own.
   const std::system_error cause(EMFILE, std::generic_category(), "no descriptor is free");
   break_pool("a worker cannot be watched: " + cause.code().message() + "; look at the limit on descriptors (ulimit -n)",
              std::make_exception_ptr(cause));
@@ -196,7 +197,7 @@ void process_core::open_lane(lane& l) {
     first = !std::exchange(l.opened_before, true);
   }
   std_sync::full_fence();  // a task that found no lane open is in the queue by now, or finds this one
-  if (first) {             // and no replacement of one that has died since
+  if (first) {             // the constructor waits once for each place
     const std::lock_guard lock(mutex_);
     if (--starting_ == 0) changed_.notify_all();
   }

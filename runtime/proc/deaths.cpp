@@ -43,7 +43,7 @@ void process_core::condemn(lane& l) {
   if (l.phase == lane_phase::open || l.phase == lane_phase::starting) doom(l);
 }
 
-/// REQUIRES: `sending` is held.
+/// Any thread. REQUIRES: `sending` is held.
 void process_core::doom(lane& l) {
   l.phase = lane_phase::ending;
   l.open.store(false, std_sync::relaxed);
@@ -51,8 +51,8 @@ void process_core::doom(lane& l) {
   if (l.pidfd) os::send_signal(l.pidfd.get(), SIGKILL);
 }
 
-/// The task will end now, though the lane's process still runs it: what that one writes to it may not be somebody
-/// else's before it is gone. REQUIRES: `sending` is held, the task was taken out of the lane's table.
+/// Any thread. The task will end now, though the lane's process still runs it: what that one writes to it may not be
+/// somebody else's before it is gone. REQUIRES: `sending` is held, the task was taken out of the lane's table.
 void process_core::hold_buffers(lane& l, state* task) { l.held = std::move(task->ops->remote(task)->given); }
 
 /// The lane's process is gone, with this wait status.
@@ -64,7 +64,7 @@ void process_core::worker_gone(lane& l, int status) {
   put_lines(l);  // to the user's function, which may wait for what the next process does
 }
 
-/// Deals with all that the lane's process has left behind. One that died with its zygote is no sign of anything else.
+/// Deals with all that the lane's process has left behind. One that died with its zygote is not counted in a row.
 void process_core::clear_away(lane& l, int status, bool with_zygote) {
   read_output(l, true);
   // What it has answered counts. Then nobody else receives; but who did so meanwhile may have been refused its next
@@ -81,11 +81,12 @@ void process_core::clear_away(lane& l, int status, bool with_zygote) {
   bool again = false;
   bool too_many = false;
   std::uint64_t in_a_row = 0;
+  unsigned failed_starts = 0;
   std::unique_ptr<given_blocks> held;  // ends outside of the lock
   {
     const std::lock_guard lock(l.sending);
     held.swap(l.held);
-    at_start = l.phase == lane_phase::starting;
+    at_start = l.ring.tail() <= l.first_call;
     const bool by_plan = !l.doomed && WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
                          l.memory.header().retired.load(std_sync::relaxed) != 0 &&
                          l.run.load(std_sync::relaxed) > l.run_before;
@@ -104,8 +105,8 @@ void process_core::clear_away(lane& l, int status, bool with_zygote) {
       died_.fetch_add(1, std_sync::relaxed);
       if (!with_zygote) in_a_row = deaths_in_a_row_.fetch_add(1, std_sync::relaxed) + 1;
       // Counted by itself: a place that nobody can take is not made good by what the other workers finish meanwhile.
-      l.failed_starts = at_start ? l.failed_starts + 1 : 0;
-      too_many = std::max<std::uint64_t>(in_a_row, l.failed_starts) >= options_.max_deaths_in_a_row;
+      failed_starts = l.failed_starts = at_start ? l.failed_starts + 1 : 0;
+      too_many = std::max<std::uint64_t>(in_a_row, failed_starts) >= options_.max_deaths_in_a_row;
     }
     again = running != nullptr && running->ops->remote(running)->retries > 0 && !too_many &&
             !broken_.load(std_sync::relaxed);
@@ -124,7 +125,7 @@ void process_core::clear_away(lane& l, int status, bool with_zygote) {
                              worker_died(status, 0).what();
     break_pool(in_a_row >= options_.max_deaths_in_a_row
                    ? std::to_string(in_a_row) + " workers died in a row without a finished task" + last
-                   : std::to_string(l.failed_starts) + " replacements of one worker died in a row" + last);
+                   : std::to_string(failed_starts) + " replacements of one worker died in a row" + last);
   }
   send_elsewhere();
   if (running == nullptr || again) return;
@@ -177,6 +178,7 @@ void process_core::not_replaced(lane& l, const std::exception& e) {
   break_pool(std::string("a worker cannot be replaced: ") + e.what(), std::current_exception());
 }
 
+/// Any thread.
 std::exception_ptr process_core::broken_error() {
   try {
     throw_refusal();
@@ -238,7 +240,7 @@ void process_core::end_broken() {
   end_pending();
 }
 
-/// The zygote is gone, and the kernel has killed its workers with it.
+/// The zygote is gone, and the kernel has killed its workers with it; or it is given up, and they are killed here.
 void process_core::zygote_gone() {
   const callbacks_at_end later;
   for (const auto& l : lanes_) {  // a task is not to try one dead worker after the other

@@ -128,8 +128,8 @@ std::size_t process_core::take_waiting(const lane& l, std::span<state*> tasks) {
   return count;
 }
 
-/// Sends tasks that wait, oldest first, and gives up those that were cancelled meanwhile. False: there was no room for
-/// some, which wait again.
+/// Sends tasks that wait, oldest first, and gives up those that were cancelled meanwhile. False: some go on waiting,
+/// for want of room; or all, as this worker takes none.
 bool process_core::send_waiting(lane& l) {
   std::array<state*, most_sent_at_once> tasks;
   std::array<attempt, most_sent_at_once> tried;
@@ -288,7 +288,8 @@ bool process_core::put_pending(state* task) {
 }
 
 /// Tasks taken out of a ring, oldest first, go to the front of the queue. REQUIRES: the lane's `sending` has been held
-/// since they were taken: so who wants to cancel one finds it here or there. send_elsewhere() is to follow.
+/// since they were taken: so who wants to cancel one finds it here or there. send_elsewhere() or end_pending() is to
+/// follow.
 void process_core::put_back(task_list& tasks) {
   const std::lock_guard lock(mutex_);
   while (state* const task = tasks.pop_back()) enqueue(task, true);
@@ -344,8 +345,8 @@ void process_core::drain_pending() {
     if (pending_count_.load(std_sync::relaxed) == 0 || end_pending()) return;
     lane* const l = choose();
     if (l == nullptr) return;
-    const guest_visit visit(*this);  // the tasks are in nobody's sight for a moment
-    const callbacks_at_end later;    // a callback of one may wait for another that is in our hands
+    const guest_visit visit(*this);  // drained() could miss what moves
+    const callbacks_at_end later;    // a callback of one may wait for another of those that we end
     const std::uint64_t tail = l->ring.tail();
     if (send_waiting(*l)) continue;
     std_sync::full_fence();  // who makes room looks for pending tasks after a fence, and found none while we had them

@@ -49,7 +49,8 @@ struct alignas(2 * cache_line) lane {
   /// The task of each position, in slot order. Who takes it out by an exchange owns its outcome.
   std::unique_ptr<atomic<state*>[]> tasks;
   atomic<bool> receiving{false};  ///< somebody is the ring's receiver; others go on
-  /// Mirror of `phase == open` for a look without the lock.
+  /// For a look without the lock: never true unless `phase` is open, false earlier when the process is known to be
+  /// dead.
   atomic<bool> open{false};
 
   // Under `sending`: who holds it is the ring's sender.
@@ -57,13 +58,14 @@ struct alignas(2 * cache_line) lane {
   lane_phase phase = lane_phase::empty;
   std::optional<payload_area> arguments;
   std::uint16_t modules_told = 1;
+  std::uint64_t first_call = 0;                  ///< the position of the initializer's call; also of the receiver
   std::vector<std::chrono::nanoseconds> limits;  ///< on the time of the task of each position, in slot order; 0: none
   /// Tasks with a time limit were sent to this process: a hint that looks are needed. Written under the lock.
   atomic<bool> timed{false};
   /// The oldest call, if it has a limit, and since when it is known to be the oldest.
   std::optional<std::pair<std::uint64_t, std::chrono::steady_clock::time_point>> timed_front;
   bool doomed = false;                 ///< it will be killed as soon as its pidfd is known, or is dead already
-  bool opened_before = false;          ///< this process, or one before it in this place, has taken tasks
+  bool opened_before = false;          ///< this process, or one before it in this place, has been open
   unsigned failed_starts = 0;          ///< processes in a row that died before the initializer had run
   std::unique_ptr<given_blocks> held;  ///< shared buffers of the task that it is killed for, until it is gone
 

@@ -3,7 +3,7 @@
 //   receive.cpp       results out of the rings     supervisor.cpp  the pool's own thread
 //   take_back.cpp     taking tasks back            worker_output.cpp what workers write
 //   births.cpp        workers begin                deaths.cpp      a worker is gone
-//   worker_main.cpp   the other side
+//   audit.cpp         workers that write nonsense  worker_main.cpp the other side
 #pragma once
 
 #include <chrono>
@@ -115,9 +115,9 @@ class process_core final : public remote_home {
   bool spare_those_behind(lane& l, std::uint64_t position);
   void send_elsewhere();
   lane* lane_at(std::uint64_t place) const;
-  enum class taken { yes, no, moved };
-  taken take_from_queue(state* s);
-  taken take_from_ring(lane& l, std::uint64_t place, state* s, bool force);
+  enum class take { done, not_there, moved };  // moved: to be looked for again
+  take take_from_queue(state* s);
+  take take_from_ring(lane& l, std::uint64_t place, state* s, bool force);
   void withdraw(lane& l, std::uint64_t begin, std::size_t most, task_list& taken);
   void put_back_all(lane& l);
   void cancel_all_pending();
@@ -233,7 +233,7 @@ class process_core final : public remote_home {
   std::thread supervisor_;
   std::shared_ptr<shared_heap> heap_;  // null after the end: descriptor and memory stay only with buffers that are left
   bool detached_ = false;
-  bool finished_ = false;  // nothing is taken any more, whoever submits
+  bool finished_ = false;  // nothing is queued any more, whoever submits
   std::mutex joining_;
 
   // Of the supervisor.

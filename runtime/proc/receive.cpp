@@ -85,7 +85,7 @@ std::size_t process_core::receive(lane& l, const state* awaited) {
         const auto outcome = read_result(l, slot, task);
         corrupt = corrupt || !outcome;
         tasks[count++] = {task, outcome ? *outcome : fail(task, garbage())};
-      } else if (l.ring.tail() == 0) {
+      } else if (l.ring.tail() == l.first_call) {
         first_result(l, slot);
       }
       l.ring.release();
@@ -101,7 +101,7 @@ std::size_t process_core::receive(lane& l, const state* awaited) {
         if (l.ring.in_flight() != 0) busy_[l.index].store(1, std_sync::relaxed);
       }
     }
-    // Before somebody else may be told of this worker's death, which comes after what it has finished.
+    // Before the flag goes: only then is the death of this worker counted, which comes after what it has finished.
     if (count != 0 && deaths_in_a_row_.load(std_sync::relaxed) != 0) deaths_in_a_row_.store(0, std_sync::relaxed);
     // While nobody can put another process into the lane, which callbacks below may wait for.
     if (corrupt) condemn(l);

@@ -346,7 +346,7 @@ bool process_core::drained() const {
   return visits_.load(std_sync::acquire) == visits;  // nobody came and went meanwhile with a task in hand
 }
 
-/// Drained, and nothing is taken from here on: what hooks submit while the workers end would never run.
+/// Drained, and nothing is queued from here on: what hooks submit while the workers end would never run.
 bool process_core::finished() {
   if (!drained()) return false;
   const std::lock_guard lock(mutex_);

@@ -84,12 +84,12 @@ bool process_core::take_back(state* s, bool force) {
     // acquire: pairs with the store in write_call
     const std::uint64_t place = s->ops->remote(s)->place.load(std_sync::acquire);
     lane* const l = lane_at(place);
-    const taken is = l != nullptr ? take_from_ring(*l, place, s, force) : take_from_queue(s);
-    if (is != taken::moved) return is == taken::yes;
+    const take is = l != nullptr ? take_from_ring(*l, place, s, force) : take_from_queue(s);
+    if (is != take::moved) return is == take::done;
   }
 }
 
-process_core::taken process_core::take_from_queue(state* s) {
+process_core::take process_core::take_from_queue(state* s) {
   remote_part& part = *s->ops->remote(s);
   bool found = false;
   std::uint64_t place = 0;
@@ -105,23 +105,23 @@ process_core::taken process_core::take_from_queue(state* s) {
   if (found) {
     s->ops->discard(s);
     end_task(s, status::cancelled);
-    return taken::yes;
+    return take::done;
   }
-  if (place == remote_part::in_no_ring) return taken::no;  // somebody ends it
+  if (place == remote_part::in_no_ring) return take::not_there;  // somebody ends it
   for (const auto& l : lanes_) {
     const std::lock_guard lock(l->sending);
   }
-  return taken::moved;
+  return take::moved;
 }
 
-process_core::taken process_core::take_from_ring(lane& l, std::uint64_t place, state* s, bool force) {
+process_core::take process_core::take_from_ring(lane& l, std::uint64_t place, state* s, bool force) {
   bool ours = false;
   bool spared = false;
   {
     const std::lock_guard lock(l.sending);
-    if (s->ops->remote(s)->place.load(std_sync::relaxed) != place) return taken::moved;
+    if (s->ops->remote(s)->place.load(std_sync::relaxed) != place) return take::moved;
     const std::uint64_t position = place & position_mask;
-    if (position < l.ring.tail() || l.task_at(position).load(std_sync::relaxed) != s) return taken::no;
+    if (position < l.ring.tail() || l.task_at(position).load(std_sync::relaxed) != s) return take::not_there;
     if (l.ring.withdraw(position)) {
       ours = l.take_task(position) == s;
     } else if (force && l.phase == lane_phase::open) {
@@ -135,10 +135,10 @@ process_core::taken process_core::take_from_ring(lane& l, std::uint64_t place, s
   }
   const callbacks_at_end later;  // those of what cannot be sent elsewhere may wait for this one, too
   if (spared) send_elsewhere();
-  if (!ours) return taken::no;
+  if (!ours) return take::not_there;
   s->ops->discard(s);
   end_task(s, status::cancelled);
-  return taken::yes;
+  return take::done;
 }
 
 /// Before the process that runs the call at `position` is killed for it: takes back what lies behind, so that nothing

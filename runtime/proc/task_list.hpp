@@ -13,11 +13,8 @@ namespace remuda::detail {
 class task_list {
  public:
   task_list() = default;
-  task_list(task_list&& other) noexcept
-      : front_(std::exchange(other.front_, nullptr)),
-        back_(std::exchange(other.back_, nullptr)),
-        size_(std::exchange(other.size_, 0)) {}
-  task_list& operator=(task_list&&) = delete;
+  task_list(const task_list&) = delete;
+  task_list& operator=(const task_list&) = delete;
 
   bool empty() const { return front_ == nullptr; }
   std::size_t size() const { return size_; }

@@ -17,7 +17,7 @@ class zygote {
  public:
   struct event {
     enum kind {
-      spawned,       ///< lane, pid, pidfd
+      spawned,       ///< lane, pid, pidfd (none where no descriptor was free for it)
       spawn_failed,  ///< lane, status (an errno value)
       died,          ///< lane, pid, status (a wait status): the worker has ended and is reaped
       zygote_died,   ///< pid, status (a wait status; 0 when somebody else reaped it): once, and nothing comes after it

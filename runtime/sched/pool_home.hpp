@@ -62,8 +62,8 @@ class remote_home : public pool_home {
   /// Sleeps until the state is final, or perhaps earlier; not beyond the deadline. `word` is what the completion word
   /// was when the caller announced itself as a waiter. Any thread.
   virtual void sleep(state* s, std::uint32_t word, const deadline& until) = 0;
-  /// Takes a task that was handed to a worker back; with `force` also one that runs, whose worker is then replaced.
-  /// True: it is cancelled. Any thread.
+  /// Takes a task back that waits or was handed to a worker; with `force` also one that runs, whose worker is then
+  /// replaced. True: it is cancelled. Any thread.
   virtual bool take_back(state* s, bool force) = 0;
   /// A worker has begun to run the task that was handed to it. Any thread.
   virtual bool begun(const state* s) const = 0;

@@ -104,7 +104,7 @@ class run {
   /// What the words say, in terms of the protocol and not of the code that is tested.
   void note_answers() {
     for (watched_task* const t : live_) {
-      if (t->part->place.load() == 0) t->answered.reset();
+      if (t->part->place.load() == remote_part::in_no_ring) t->answered.reset();
     }
     for (std::size_t i = 0; i < pool_.lanes(); ++i) {
       lane& l = pool_.at(i);

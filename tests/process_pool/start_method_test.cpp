@@ -1,4 +1,5 @@
 // How a pool's processes come to be, and what a system that refuses them something means for the constructor.
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/filter.h>
@@ -11,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
@@ -28,7 +30,6 @@
 
 #include "tests/support/process.hpp"
 #include "tests/support/process_pool.hpp"
-#include "tests/support/read_file.hpp"
 #include "tests/tools/run_program.hpp"
 
 namespace {
@@ -197,13 +198,34 @@ TEST_P(BothWays, P29_SharedMemoryThatIsRefusedIsAnError) {
   }
 }
 
-/// The pool's own thread, as in ps: 'S' is asleep.
-char state_of_supervisor() {
-  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
-    if (remuda::test::read_file(task.path() / "comm") != "remuda/super\n") continue;
-    return remuda::test::state_of(std::stoi(task.path().filename()));
-  }
-  return 0;
+using answer = int (*)();
+
+// Its worker has no other way to hear of the library.
+TEST_P(BothWays, P27_TheInitializerMayBeInALibraryThatWasLoadedLater) {
+  const child_result r = in_child([]() -> std::string {
+    void* const plugin = dlopen(REMUDA_PLUGIN, RTLD_NOW);
+    if (plugin == nullptr) return dlerror();
+    const auto in_plugin = reinterpret_cast<answer>(dlsym(plugin, "plugin_answer"));
+    auto options = with_workers(1, GetParam());
+    options.initializer =
+        remuda::remote_call([](answer f) { setenv("REMUDA_TEST_ANSWER", std::to_string(f()).c_str(), 1); }, in_plugin);
+    remuda::process_pool pool{options};
+    for (int i = 0; i < 2; ++i) {
+      const auto told = pool.submit([] { return std::string(std::getenv("REMUDA_TEST_ANSWER")); });
+      if (told.get() != std::to_string(in_plugin())) return "it has not run";
+      if (death_of(pool.submit([] { std::abort(); })).signal() != SIGABRT) return "not the death";
+    }
+    return "";
+  });
+  EXPECT_TRUE(well(r)) << r;
+}
+
+bool supervisor_sleeps() {
+  const std::filesystem::directory_iterator threads("/proc/self/task");
+  return std::any_of(begin(threads), end(threads), [](const auto& task) {
+    const pid_t thread = std::stoi(task.path().filename());
+    return remuda::test::thread_name(thread) == "remuda/super" && remuda::test::is_asleep(thread);
+  });
 }
 
 TEST_P(BothWays, P34_IdlePoolsSleepAlsoWithoutShortWaits) {
@@ -212,7 +234,7 @@ TEST_P(BothWays, P34_IdlePoolsSleepAlsoWithoutShortWaits) {
       refuse(refused::short_waits, error);
       remuda::process_pool pool{with_workers(1, GetParam())};
       if (pool.submit(twice, 4).get() != 8) return "a wrong result";
-      return remuda::test::eventually([] { return state_of_supervisor() == 'S'; }) ? "" : "it spins";
+      return remuda::test::eventually(supervisor_sleeps) ? "" : "it spins";
     });
     EXPECT_TRUE(well(r)) << r;
   }

@@ -69,7 +69,7 @@ struct workers {
   }
 };
 
-/// Does something on a thread of its own, until the end of which the test comes only then.
+/// Does something on a thread of its own; its end waits for that.
 class other_thread {
  public:
   template <class F>
@@ -161,8 +161,10 @@ TEST(ProcessPoolSupervisor, P30_AWorkerMayPassAWithdrawnCallWhoseTaskIsStillInTh
   EXPECT_TRUE(w.pool.open(w.first));
 }
 
-// What the other workers finish meanwhile does not make up for it.
-TEST(ProcessPoolSupervisor, P29_AWorkerThatTakesTheZygoteAlongWheneverItStartsBreaksThePool) {
+/// The first of two workers dies again and again before its first call is answered. How often, until that breaks the
+/// pool: what the other worker finishes meanwhile does not make up for it.
+template <class Death>
+int deaths_at_start(Death die) {
   workers w{2};
   int deaths = 0;
   w.pool.die(w.first, SIGKILL);
@@ -170,10 +172,23 @@ TEST(ProcessPoolSupervisor, P29_AWorkerThatTakesTheZygoteAlongWheneverItStartsBr
     const auto done = w.submit();
     workers::answer(w.pool.at(1), static_cast<std::uint64_t>(deaths));
     w.pool.receive(w.pool.at(1));
-    ASSERT_TRUE(done.done());
-    w.pool.die(w.first, SIGKILL, true);
+    EXPECT_TRUE(done.done());
+    die(w);
   }
-  EXPECT_EQ(deaths, 4);
+  return deaths;
+}
+
+TEST(ProcessPoolSupervisor, P29_AWorkerThatTakesTheZygoteAlongWheneverItStartsBreaksThePool) {
+  EXPECT_EQ(deaths_at_start([](workers& w) { w.pool.die(w.first, SIGKILL, true); }), 4);
+}
+
+TEST(ProcessPoolSupervisor, P31_AWorkerThatWritesNonsenseWheneverItStartsBreaksThePool) {
+  EXPECT_EQ(deaths_at_start([](workers& w) {
+              w.first.ring.at(0).word.store(7);
+              w.pool.receive(w.first);
+              w.pool.die(w.first, SIGKILL);
+            }),
+            4);
 }
 
 TEST(ProcessPoolSupervisor, P29_FailedStartsAreNotInARowWhenOneIsNot) {
