@@ -90,7 +90,8 @@ struct process_pool_options {
   /// no buffers.
   std::size_t max_shared = std::size_t{64} << 30;
   /// Called in each worker, also in replacements, before any task. If it throws, the constructor throws that error; if
-  /// it throws in a replacement, the pool is broken.
+  /// it throws in a replacement, the pool is broken. With start_method::zygote it must be the program's own code: a
+  /// function of a shared library, called or named by it, is an error that says that the worker was not told of it.
   remote_call initializer = {};
   /// A worker is replaced after so many tasks, with none lost. 0: never.
   std::uint64_t max_tasks_per_worker = 0;

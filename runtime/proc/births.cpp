@@ -142,17 +142,15 @@ void process_core::new_ring(lane& l, os::unique_fd file) {
     l.doomed = false;
     l.phase = lane_phase::starting;
     l.run_before = l.run.load(std_sync::relaxed);
-    // What the initializer names. Tasks name the rest when they come.
-    if (modules_known() < l.ring.capacity()) tell_modules(l);
     first_call(l);
   }
   l.file = std::move(file);
 }
 
-/// REQUIRES: `sending` is held, the ring is fresh but for modules.
+/// It comes before all modules, so that the initializer has to be the program's own; see process_pool_options.
+/// REQUIRES: `sending` is held, the ring is fresh.
 void process_core::first_call(lane& l) {
   call_slot& slot = l.ring.next();
-  l.first_call = l.ring.head();
   payload_writer out(
       slot.bytes, call_slot::inline_bytes, *l.arguments, [](void*) { throw no_room_now(); }, nullptr);
   slot.function = options_.initializer ? options_.initializer.function()
@@ -161,7 +159,7 @@ void process_core::first_call(lane& l) {
   slot.kind = slot_kind::call;
   slot.id = 0;
   slot.size = out.size();
-  slot.where = out.keep(l.first_call);
+  slot.where = out.keep(0);
   slot.started_at = 0;
   busy_[l.index].store(1, std_sync::relaxed);
   l.ring.publish();

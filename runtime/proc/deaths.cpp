@@ -86,7 +86,7 @@ void process_core::clear_away(lane& l, int status, bool with_zygote) {
   {
     const std::lock_guard lock(l.sending);
     held.swap(l.held);
-    at_start = l.ring.tail() <= l.first_call;
+    at_start = l.ring.tail() == 0;  // the first call is not answered
     const bool by_plan = !l.doomed && WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
                          l.memory.header().retired.load(std_sync::relaxed) != 0 &&
                          l.run.load(std_sync::relaxed) > l.run_before;

@@ -58,7 +58,6 @@ struct alignas(2 * cache_line) lane {
   lane_phase phase = lane_phase::empty;
   std::optional<payload_area> arguments;
   std::uint16_t modules_told = 1;
-  std::uint64_t first_call = 0;                  ///< the position of the initializer's call; also of the receiver
   std::vector<std::chrono::nanoseconds> limits;  ///< on the time of the task of each position, in slot order; 0: none
   /// Tasks with a time limit were sent to this process: a hint that looks are needed. Written under the lock.
   atomic<bool> timed{false};

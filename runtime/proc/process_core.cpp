@@ -170,7 +170,7 @@ bool process_core::admit(state* task, remote_part& part) {
   const auto keep = shared_from_this();  // the task may destroy the pool object
   std::unique_lock lock(mutex_);         // who finds the pool drained under it has seen this visit, or we the close
   const guest_visit visit(*this);
-  const bool late = closed_.load(std_sync::relaxed);
+  const bool late = closed_.load(std_sync::acquire);  // acquire: the reason
   lock.unlock();
   if (late) {
     cancel_unsent(task);

@@ -85,7 +85,7 @@ std::size_t process_core::receive(lane& l, const state* awaited) {
         const auto outcome = read_result(l, slot, task);
         corrupt = corrupt || !outcome;
         tasks[count++] = {task, outcome ? *outcome : fail(task, garbage())};
-      } else if (l.ring.tail() == l.first_call) {
+      } else if (l.ring.tail() == 0) {
         first_result(l, slot);
       }
       l.ring.release();

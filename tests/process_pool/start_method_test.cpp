@@ -1,5 +1,4 @@
 // How a pool's processes come to be, and what a system that refuses them something means for the constructor.
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/filter.h>
@@ -196,28 +195,6 @@ TEST_P(BothWays, P29_SharedMemoryThatIsRefusedIsAnError) {
     });
     EXPECT_TRUE(well(r)) << r;
   }
-}
-
-using answer = int (*)();
-
-// Its worker has no other way to hear of the library.
-TEST_P(BothWays, P27_TheInitializerMayBeInALibraryThatWasLoadedLater) {
-  const child_result r = in_child([]() -> std::string {
-    void* const plugin = dlopen(REMUDA_PLUGIN, RTLD_NOW);
-    if (plugin == nullptr) return dlerror();
-    const auto in_plugin = reinterpret_cast<answer>(dlsym(plugin, "plugin_answer"));
-    auto options = with_workers(1, GetParam());
-    options.initializer =
-        remuda::remote_call([](answer f) { setenv("REMUDA_TEST_ANSWER", std::to_string(f()).c_str(), 1); }, in_plugin);
-    remuda::process_pool pool{options};
-    for (int i = 0; i < 2; ++i) {
-      const auto told = pool.submit([] { return std::string(std::getenv("REMUDA_TEST_ANSWER")); });
-      if (told.get() != std::to_string(in_plugin())) return "it has not run";
-      if (death_of(pool.submit([] { std::abort(); })).signal() != SIGABRT) return "not the death";
-    }
-    return "";
-  });
-  EXPECT_TRUE(well(r)) << r;
 }
 
 bool supervisor_sleeps() {
